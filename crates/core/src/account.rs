@@ -1,0 +1,202 @@
+//! The unit of atomicity. One value holds everything about one user's second factors; its transitions are pure and return the next value.
+//!
+//! * [`enrollment`](self): `begin_enrollment`, `confirm` — a pending authenticator changes nothing until a right code confirms it.
+//! * `verification`: `verify_totp`, `reserve_recovery`, `settle_recovery` — a try is charged in the same commit that decides it.
+//! * `change`: `rename`, `remove`, `disable`, `regenerate`, and the administrator's `reset` and `unlock`.
+
+mod change;
+mod enrollment;
+mod verification;
+
+pub use change::{ChangeRefused, Removal};
+pub use enrollment::{BeginRefused, Confirmation, NewAuthenticator};
+pub use verification::{OpenedSeed, Reservation, ReserveOutcome, SettleOutcome, TotpOutcome};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{Event, EventKind, Origin},
+    recovery::RecoverySet,
+    secret::SealedSeed,
+    stage::Stage,
+    throttle::{ClientTag, Throttle},
+    time::Timestamp,
+    totp::{Params, TimeStep},
+};
+
+/// Everything about one user's second factors. The default value is a user who has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    authenticators: Vec<Authenticator>,
+    pending: Option<PendingAuthenticator>,
+    recovery: Option<RecoverySet>,
+    totp_throttle: Throttle,
+    recovery_throttle: Throttle,
+    reservation: Option<Reservation>,
+    enabled_at: Option<Timestamp>,
+    changed_at: Option<Timestamp>,
+}
+
+/// A confirmed authenticator: a device or an app that holds a seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authenticator {
+    /// Names it in every endpoint; random.
+    pub id: String,
+    /// What its user calls it.
+    pub name: String,
+    /// How it makes codes.
+    pub params: Params,
+    /// The sealed seed.
+    pub seed: SealedSeed,
+    /// When it was confirmed.
+    pub created_at: Timestamp,
+    /// When a code of it was last accepted at a login or another operation.
+    pub last_used_at: Option<Timestamp>,
+    /// The highest step ever accepted: codes of it and of every earlier step are refused.
+    pub last_step: TimeStep,
+    /// The last step whose replay was audited, so that repeating it writes nothing more.
+    pub replayed_step: Option<TimeStep>,
+    /// Set by too many wrong codes. It still counts as enrolled; it accepts nothing.
+    pub locked_at: Option<Timestamp>,
+}
+
+/// An authenticator that waits for its first right code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingAuthenticator {
+    /// Becomes the authenticator's id.
+    pub id: String,
+    /// Becomes its name.
+    pub name: String,
+    /// Becomes its parameters.
+    pub params: Params,
+    /// The sealed seed.
+    pub seed: SealedSeed,
+    /// Keyed digest of the access token that made it; no other token can confirm it.
+    #[serde(with = "serde_bytes")]
+    pub bound_to: [u8; 32],
+    /// When it dies.
+    pub expires_at: Timestamp,
+    /// Wrong confirmations so far.
+    pub fails: u32,
+}
+
+/// What every transition is told about its circumstances.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Whose account.
+    pub user: String,
+    /// Now.
+    pub now: Timestamp,
+    /// From where, for the audit.
+    pub origin: Origin,
+    /// The client address, as a tag.
+    pub client: ClientTag,
+}
+
+impl Context {
+    fn event(&self, kind: EventKind) -> Event {
+        Event { at: self.now, user: self.user.clone(), origin: self.origin.clone(), kind }
+    }
+}
+
+/// What a transition gives back: the next value, what to tell the caller, and what to audit. If `account` is `None` nothing changed
+/// and nothing must be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a transition has no effect until it is committed"]
+pub struct Transition<O> {
+    /// The next value, or `None` if nothing changed.
+    pub account: Option<Account>,
+    /// What happened.
+    pub outcome: O,
+    /// To be committed together with the value.
+    pub events: Vec<Event>,
+}
+
+impl<O> Transition<O> {
+    fn changed(account: Account, outcome: O, events: Vec<Event>) -> Self {
+        Self { account: Some(account), outcome, events }
+    }
+
+    fn unchanged(outcome: O) -> Self {
+        Self { account: None, outcome, events: Vec::new() }
+    }
+}
+
+impl Account {
+    /// Confirmed authenticators, oldest first.
+    pub fn authenticators(&self) -> &[Authenticator] {
+        &self.authenticators
+    }
+
+    /// The pending authenticator, if it lives at `now`.
+    pub fn pending(&self, now: Timestamp) -> Option<&PendingAuthenticator> {
+        self.pending.as_ref().filter(|pending| now < pending.expires_at)
+    }
+
+    /// The recovery codes.
+    pub fn recovery(&self) -> Option<&RecoverySet> {
+        self.recovery.as_ref()
+    }
+
+    /// Recovery codes that can still be used.
+    pub fn recovery_remaining(&self) -> usize {
+        self.recovery.as_ref().map_or(0, RecoverySet::remaining)
+    }
+
+    /// Does this user have a confirmed second factor? A locked one counts: locked is never "not enrolled".
+    pub fn is_enrolled(&self) -> bool {
+        !self.authenticators.is_empty()
+    }
+
+    /// Are there authenticators, and are all of them locked?
+    pub fn is_locked(&self) -> bool {
+        self.is_enrolled() && self.active().next().is_none()
+    }
+
+    /// The second-factor stages that this user can be asked for, in the order in which flows name them. Empty: not enrolled.
+    pub fn stages(&self) -> Vec<Stage> {
+        if !self.is_enrolled() {
+            return Vec::new();
+        }
+        let mut stages = vec![Stage::Totp];
+        if self.recovery_remaining() > 0 {
+            stages.push(Stage::Recovery);
+        }
+        stages
+    }
+
+    /// When the first of the present factors was confirmed.
+    pub fn enabled_at(&self) -> Option<Timestamp> {
+        self.enabled_at
+    }
+
+    /// When the set of factors last changed.
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        self.changed_at
+    }
+
+    /// Wrong TOTP codes.
+    pub fn totp_throttle(&self) -> &Throttle {
+        &self.totp_throttle
+    }
+
+    /// Wrong recovery codes.
+    pub fn recovery_throttle(&self) -> &Throttle {
+        &self.recovery_throttle
+    }
+
+    /// Authenticators that are not locked.
+    fn active(&self) -> impl Iterator<Item = &Authenticator> {
+        self.authenticators.iter().filter(|authenticator| authenticator.locked_at.is_none())
+    }
+
+    /// What is left of an account without factors: the counters of wrong codes, which nothing but a right code, an administrator or
+    /// time may lower (otherwise removing and enrolling again would be a way round the throttle).
+    fn without_factors(&self) -> Self {
+        Self {
+            totp_throttle: self.totp_throttle.clone(),
+            recovery_throttle: self.recovery_throttle.clone(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Everything that is audited. An event carries no secret by construction: ids, counts and outcomes only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{stage::Stage, time::Timestamp};
+
+/// One audited thing, written in the same commit as the change that it tells of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the clock that decided.
+    pub at: Timestamp,
+    /// Whose account.
+    pub user: String,
+    /// From where.
+    pub origin: Origin,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Where a request came from, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The device of the access token.
+    pub device: Option<String>,
+    /// The client's address.
+    pub ip: Option<String>,
+    /// What the factor was asked for, for example `login`.
+    pub operation: Option<String>,
+}
+
+/// The audited things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A new authenticator waits for its confirmation.
+    EnrollmentStarted {
+        /// The authenticator.
+        id: String,
+    },
+    /// A right code confirmed it.
+    EnrollmentConfirmed {
+        /// The authenticator.
+        id: String,
+        /// Was it the first factor of this account?
+        first: bool,
+    },
+    /// A wrong code for a pending authenticator.
+    EnrollmentFailed {
+        /// The authenticator.
+        id: String,
+        /// Was it the fifth, which discards the pending enrollment?
+        discarded: bool,
+    },
+    /// A right second factor.
+    FactorVerified {
+        /// Which stage.
+        stage: Stage,
+        /// The authenticators whose step was burnt; empty for a recovery code.
+        authenticators: Vec<String>,
+    },
+    /// A wrong second factor, charged.
+    FactorFailed {
+        /// Which stage.
+        stage: Stage,
+        /// Wrong ones in a row, this one included.
+        run: u32,
+    },
+    /// A code that was right once and had been used.
+    FactorReplayed {
+        /// Which stage.
+        stage: Stage,
+        /// The authenticators that it belongs to; empty for a recovery code.
+        authenticators: Vec<String>,
+    },
+    /// Too many wrong codes: these authenticators accept nothing until they are replaced or unlocked.
+    Locked {
+        /// The authenticators.
+        authenticators: Vec<String>,
+    },
+    /// An administrator lifted the lock.
+    Unlocked,
+    /// A recovery code was spent.
+    RecoveryCodeUsed {
+        /// How many are left.
+        remaining: usize,
+    },
+    /// A fresh set replaced the old recovery codes.
+    RecoveryCodesRegenerated,
+    /// The user removed the recovery codes and kept the authenticators.
+    RecoveryCodesRemoved,
+    /// An authenticator got another name.
+    AuthenticatorRenamed {
+        /// The authenticator.
+        id: String,
+    },
+    /// An authenticator was removed by its user.
+    AuthenticatorRemoved {
+        /// The authenticator.
+        id: String,
+    },
+    /// The user turned everything off.
+    Disabled,
+    /// An administrator removed every factor.
+    Reset,
+    /// The user was deactivated: everything kept about them is gone.
+    Forgotten,
+}

@@ -1,0 +1,136 @@
+//! Two budgets of wrong codes. `(history, now) -> Allow | Wait`; a charge says whether it was one too many.
+//!
+//! * Low-entropy codes (TOTP): five free, then 30 s doubling to one hour; 100 in a row or 100 in 30 days lock the authenticators
+//!   (100/n with n of them). That is a chance of 3.0e-4 for one uninterrupted run and at most 3.7e-3 a year.
+//! * High-entropy codes (recovery): five free, then at most 60 s, never locked, so that nobody who knows the password can block the
+//!   owner's way back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// The numbers of one budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Wrong codes without a wait.
+    pub free: u32,
+    /// The first wait; each further wrong code doubles it.
+    pub first_wait: Duration,
+    /// The longest wait.
+    pub max_wait: Duration,
+    /// Wrong codes, in a row or in [`WINDOW`], that lock; `None` never locks.
+    pub lock_at: Option<u32>,
+}
+
+/// How long a wrong code is remembered after a right one.
+pub const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// A right code forgives wrong ones of the same client this recent: its owner's typing errors.
+pub const FORGIVEN: Duration = Duration::from_secs(2 * 60);
+
+/// The budget of TOTP codes.
+pub const TOTP: Budget = Budget {
+    free: 5,
+    first_wait: Duration::from_secs(30),
+    max_wait: Duration::from_secs(60 * 60),
+    lock_at: Some(100),
+};
+
+/// The budget of recovery codes.
+pub const RECOVERY: Budget =
+    Budget { free: 5, first_wait: Duration::from_secs(30), max_wait: Duration::from_secs(60), lock_at: None };
+
+/// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientTag(pub u32);
+
+/// The wrong codes of one account and one budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throttle {
+    run: u32,
+    failed_at: Option<Timestamp>,
+    recent: Vec<Fail>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fail {
+    at: Timestamp,
+    client: ClientTag,
+}
+
+/// May a code be evaluated now?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Allow,
+    /// Not before this moment; nothing is evaluated, charged or consumed.
+    Wait(Timestamp),
+}
+
+impl Throttle {
+    /// May a code be evaluated now?
+    pub fn decide(&self, budget: &Budget, now: Timestamp) -> Decision {
+        let (Some(failed_at), wait) = (self.failed_at, self.wait(budget)) else { return Decision::Allow };
+        // A last fail further in the future than its whole wait can only mean that the clock was ahead and has been set back. One try is
+        // let through and, if wrong, charged at today's time, which repairs the record: nobody is locked out by a clock.
+        if failed_at.since(now) > wait {
+            return Decision::Allow;
+        }
+        let until = failed_at.plus(wait);
+        if until > now { Decision::Wait(until) } else { Decision::Allow }
+    }
+
+    /// Counts a wrong code. Returns true if it was the one that locks, with `authenticators` of them sharing the budget.
+    #[must_use]
+    pub fn charge(&mut self, budget: &Budget, now: Timestamp, client: ClientTag, authenticators: usize) -> bool {
+        self.run = self.run.saturating_add(1);
+        self.failed_at = Some(now);
+        self.forget_old(now);
+        let Some(lock_at) = budget.lock_at else { return false };
+        self.recent.push(Fail { at: now, client });
+        let limit = (lock_at / u32::try_from(authenticators.max(1)).unwrap_or(u32::MAX)).max(1);
+        let excess = self.recent.len().saturating_sub(lock_at as usize);
+        self.recent.drain(..excess);
+        self.run >= limit || self.recent.len() >= limit as usize
+    }
+
+    /// Takes back the last charge: the reserved try turned out right, or could not be evaluated at all.
+    pub fn refund(&mut self) {
+        self.run = self.run.saturating_sub(1);
+        self.recent.pop();
+    }
+
+    /// A right code: the wait and the run end. The rolling count stays, but for this client's wrong codes of the last two minutes.
+    pub fn clear(&mut self, now: Timestamp, client: ClientTag) {
+        self.run = 0;
+        self.failed_at = None;
+        self.forget_old(now);
+        let since = now.minus(FORGIVEN);
+        self.recent.retain(|fail| fail.client != client || fail.at < since);
+    }
+
+    /// Wrong codes since the last right one.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Wrong codes in the rolling window, as of the last change.
+    pub fn recent(&self) -> usize {
+        self.recent.len()
+    }
+
+    fn wait(&self, budget: &Budget) -> Duration {
+        let Some(doublings) = self.run.checked_sub(budget.free) else { return Duration::ZERO };
+        budget.first_wait.saturating_mul(1u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX)).min(budget.max_wait)
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
+        let since = now.minus(WINDOW);
+        for fail in &mut self.recent {
+            fail.at = fail.at.min(now);
+        }
+        self.recent.retain(|fail| fail.at > since);
+    }
+}

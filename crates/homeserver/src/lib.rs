@@ -1,0 +1,1 @@
+//! matrix-2fa-homeserver

@@ -1,0 +1,168 @@
+//! What a store must do for matrix-2fa, and nothing more. To add a backend: implement [`Store`], then list [`store_tests!`] in a test of
+//! yours; the suite is the contract.
+//!
+//! The contract in four lines:
+//! 1. [`Store::commit`] is one atomic, durable step: the account (compare-and-swap on its version), its events and every record change
+//!    happen together or not at all, and the call returns only when they would survive a power cut.
+//! 2. Of two commits that expect the same version exactly one succeeds; the other gets [`Committed::Conflict`] and nothing of it happens.
+//! 3. What cannot be read is an error, never "nothing there".
+//! 4. Expiry is a promise to forget, not a check: callers compare `expires_at` with their own clock; [`Store::sweep`] only frees space.
+
+pub mod codec;
+mod memory;
+pub mod suite;
+
+pub use memory::MemoryStore;
+
+use async_trait::async_trait;
+use matrix_2fa_core::{Account, Event, Timestamp};
+
+/// Counts the commits of one account or one record. 0 means that it was never written (or was deleted).
+pub type Version = u64;
+
+/// An account as it is stored. A user who was never written has the default account at version 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredAccount {
+    /// Expect this at the next commit.
+    pub version: Version,
+    /// The value.
+    pub account: Account,
+}
+
+/// A kind of record: its own key space. Short, lower case, `a-z` and `_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(pub &'static str);
+
+/// A small value beside the accounts: sessions, proofs, login tokens, and all of the reference homeserver's users, devices and tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Expect this at the next change.
+    pub version: Version,
+    /// What the writer put there.
+    pub bytes: Vec<u8>,
+    /// Whose it is, if it is anybody's: the index by user.
+    pub user: Option<String>,
+    /// From when it may be swept.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A record with its key, as listings give it.
+pub type KeyedRecord = (String, Record);
+
+/// One atomic step.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// The account to swap, if any.
+    pub account: Option<AccountChange>,
+    /// Audit lines, appended in this order.
+    pub events: Vec<Event>,
+    /// Record changes that join the step.
+    pub records: Vec<RecordChange>,
+}
+
+/// The next value of one account.
+#[derive(Clone, Debug)]
+pub struct AccountChange {
+    /// Canonical user id.
+    pub user: String,
+    /// The version that was loaded.
+    pub expected: Version,
+    /// The next value.
+    pub account: Account,
+}
+
+/// A change of one record.
+#[derive(Clone, Debug)]
+pub struct RecordChange {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its key. Any UTF-8 without a NUL.
+    pub key: String,
+    /// What must be there now, or the whole commit is a conflict.
+    pub expected: Expected,
+    /// What shall be there.
+    pub next: Option<NewRecord>,
+}
+
+/// What a record change expects to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Anything, or nothing.
+    Any,
+    /// Nothing.
+    Absent,
+    /// Exactly this version.
+    Version(Version),
+}
+
+/// The next value of a record.
+#[derive(Clone, Debug, Default)]
+pub struct NewRecord {
+    /// The value.
+    pub bytes: Vec<u8>,
+    /// Whose it is.
+    pub user: Option<String>,
+    /// From when it may be swept.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl RecordChange {
+    /// Writes `next` if `expected` holds.
+    pub fn put(kind: Kind, key: impl Into<String>, expected: Expected, next: NewRecord) -> Self {
+        Self { kind, key: key.into(), expected, next: Some(next) }
+    }
+
+    /// Deletes the record if `expected` holds. With [`Expected::Any`] deleting nothing is fine.
+    pub fn delete(kind: Kind, key: impl Into<String>, expected: Expected) -> Self {
+        Self { kind, key: key.into(), expected, next: None }
+    }
+}
+
+/// How a commit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a conflict means that nothing happened"]
+pub enum Committed {
+    /// It is durable.
+    Done,
+    /// Something was not as expected; nothing happened. Load again and decide again.
+    Conflict,
+}
+
+/// Why the store could not answer. Nobody may read this as "not found".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The backend failed: disk, network, database.
+    #[error("the store does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is stored cannot be read.
+    #[error("a stored {what} cannot be read")]
+    Corrupt {
+        /// `account`, `record` or `event`.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Where accounts, records and events live.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The account of a canonical user id.
+    async fn load(&self, user: &str) -> Result<StoredAccount, StoreError>;
+
+    /// One atomic, durable step.
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError>;
+
+    /// One record, expired or not.
+    async fn record(&self, kind: Kind, key: &str) -> Result<Option<Record>, StoreError>;
+
+    /// All records of a kind that belong to a user, by key.
+    async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError>;
+
+    /// Deletes up to `limit` records that expired at or before `now`, oldest first. Returns how many.
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// The newest `limit` events of a user that happened at or after `since`, oldest first.
+    async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError>;
+}

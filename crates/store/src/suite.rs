@@ -1,0 +1,1 @@
+//! One suite of cases for every backend (to come in the same landing).
