@@ -30,12 +30,8 @@ pub const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const FORGIVEN: Duration = Duration::from_secs(2 * 60);
 
 /// The budget of TOTP codes.
-pub const TOTP: Budget = Budget {
-    free: 5,
-    first_wait: Duration::from_secs(30),
-    max_wait: Duration::from_secs(60 * 60),
-    lock_at: Some(100),
-};
+pub const TOTP: Budget =
+    Budget { free: 5, first_wait: Duration::from_secs(30), max_wait: Duration::from_secs(60 * 60), lock_at: Some(100) };
 
 /// The budget of recovery codes.
 pub const RECOVERY: Budget =

@@ -1,1 +1,230 @@
-//! matrix-2fa-engine
+//! The use cases: load, decide (in `matrix-2fa-core`), commit, and decide again on a conflict. Nothing is answered before it is durable.
+//!
+//! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
+//! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
+//! [`tickets`] one-use things: login tokens, proofs, recovery logins. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of
+//! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers.
+
+pub mod ambient;
+pub mod change;
+pub mod enroll;
+mod gate;
+pub mod hashing;
+pub mod keyring;
+pub mod sessions;
+pub mod tickets;
+pub mod verify;
+
+pub use ambient::{OsRandom, Random, SystemClock};
+pub use keyring::{KeyError, Keyring};
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use gate::Gate;
+use hashing::{HashError, RecoveryHasher};
+use matrix_2fa_core::{
+    Account, Clock, Context, Policy, Timestamp, Transition, event::Origin, recovery::HashParams, throttle::ClientTag,
+};
+use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
+
+/// What an operator sets.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Who may and who must.
+    pub policy: Policy,
+    /// The name that authenticator apps show beside the account.
+    pub issuer: String,
+    /// Recovery codes hashed at the same time.
+    pub hash_jobs: usize,
+    /// Recovery codes that may wait for a hash; more are answered 429.
+    pub hash_queue: usize,
+    /// How new recovery codes are hashed.
+    pub hash_params: HashParams,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            issuer: "Matrix".to_owned(),
+            hash_jobs: 2,
+            hash_queue: 64,
+            hash_params: HashParams::default(),
+        }
+    }
+}
+
+/// Why a use case could not be carried out. Never read as "no second factor".
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many hashes at once.
+    #[error("too many recovery codes are being checked at once")]
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// A seed or another sealed value does not open: a wrong key, or a row that was moved to another user.
+    #[error("a stored secret does not open with the keys of this server")]
+    Sealed,
+    /// A record that had to join the commit (the session, a proof) was used or changed by somebody else: nothing happened.
+    #[error("the session was used meanwhile")]
+    Superseded,
+    /// Others changed the account again and again while this was being decided.
+    #[error("too many changes of this account at once")]
+    Contended,
+}
+
+impl From<HashError> for EngineError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded => Self::Overloaded { retry_after: Duration::from_secs(1) },
+            HashError::Failed(source) => Self::Store(StoreError::Unavailable(source)),
+        }
+    }
+}
+
+/// From where a request comes.
+#[derive(Clone, Debug, Default)]
+pub struct Origination {
+    /// The device of the access token.
+    pub device: Option<String>,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// What is being done, for the audit.
+    pub operation: Option<String>,
+}
+
+/// Everything the use cases need, and nothing of HTTP.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    keys: Keyring,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    settings: EngineSettings,
+    hasher: RecoveryHasher,
+    gate: Gate,
+}
+
+/// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
+const DECISIONS: usize = 32;
+
+impl Engine {
+    /// An engine over a store whose keys are open (see [`Keyring::open_or_create`]).
+    pub fn new(
+        store: Arc<dyn Store>,
+        keys: Keyring,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: EngineSettings,
+    ) -> Self {
+        let hasher = RecoveryHasher::new(settings.hash_jobs, settings.hash_queue);
+        Self { store, keys, clock, random, settings, hasher, gate: Gate::default() }
+    }
+
+    /// The clock that decides.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Now, by the clock that decides.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The source of random bytes.
+    pub fn random(&self) -> &Arc<dyn Random> {
+        &self.random
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What the operator set.
+    pub fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// The keys of this server.
+    pub fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    /// The account of a canonical user id.
+    pub async fn account(&self, user: &str) -> Result<Account, EngineError> {
+        Ok(self.store.load(user).await?.account)
+    }
+
+    /// What transitions are told about a request.
+    fn context(&self, user: &str, from: &Origination) -> Context {
+        Context {
+            user: user.to_owned(),
+            now: self.now(),
+            origin: Origin {
+                device: from.device.clone(),
+                ip: from.client.map(|ip| ip.to_string()),
+                operation: from.operation.clone(),
+            },
+            client: self.client_tag(from.client),
+        }
+    }
+
+    /// A keyed digest of an address; a whole IPv6 /64 is one client.
+    pub fn client_tag(&self, client: Option<IpAddr>) -> ClientTag {
+        let bytes = match client.map(|ip| ip.to_canonical()) {
+            None => return ClientTag(0),
+            Some(IpAddr::V4(ip)) => u64::from(ip.to_bits()),
+            Some(IpAddr::V6(ip)) => (ip.to_bits() >> 64) as u64,
+        };
+        let [a, b, c, d, ..] = self.keys.digest("client", &bytes.to_be_bytes());
+        ClientTag(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Loads, decides, commits; on a conflict decides again. `decide` must be pure. If a joined record was the cause of the conflict,
+    /// nothing happened and nothing will: [`EngineError::Superseded`].
+    async fn transact<O, D>(&self, user: &str, mut decide: D) -> Result<O, EngineError>
+    where
+        D: FnMut(&Account) -> Result<(Transition<O>, Vec<RecordChange>), EngineError>,
+    {
+        let mut stored = self.store.load(user).await?;
+        for _ in 0..DECISIONS {
+            let (transition, records) = decide(&stored.account)?;
+            if transition.account.is_none() && records.is_empty() {
+                return Ok(transition.outcome);
+            }
+            if self.swap(user, &stored, transition.account, transition.events, records).await? == Committed::Done {
+                return Ok(transition.outcome);
+            }
+            let again = self.store.load(user).await?;
+            if again.version == stored.version {
+                return Err(EngineError::Superseded);
+            }
+            stored = again;
+        }
+        Err(EngineError::Contended)
+    }
+
+    async fn swap(
+        &self,
+        user: &str,
+        stored: &StoredAccount,
+        account: Option<Account>,
+        events: Vec<matrix_2fa_core::Event>,
+        records: Vec<RecordChange>,
+    ) -> Result<Committed, EngineError> {
+        let expected = stored.version;
+        let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });
+        Ok(self.store.commit(Commit { account, events, records }).await?)
+    }
+
+    /// A fresh random name: 32 characters of `0-9a-f`, 128 bit.
+    pub fn fresh_id(&self) -> String {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes);
+        data_encoding::HEXLOWER.encode(&bytes)
+    }
+}

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
 
 use crate::{
-    AccountChange, Commit, Committed, Expected, KeyedRecord, Kind, Record, RecordChange, Store, StoreError, StoredAccount,
+    AccountChange, Commit, Committed, Expected, KeyedRecord, Kind, Record, RecordChange, Store, StoreError,
+    StoredAccount,
 };
 
 /// Keeps everything in the process; nothing survives it.
@@ -84,7 +85,8 @@ impl Store for MemoryStore {
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
         let state = self.state();
-        let mine = |(place, record): &(&(Kind, String), &Record)| place.0 == kind && record.user.as_deref() == Some(user);
+        let mine =
+            |(place, record): &(&(Kind, String), &Record)| place.0 == kind && record.user.as_deref() == Some(user);
         Ok(state.records.iter().filter(mine).map(|((_, key), record)| (key.clone(), record.clone())).collect())
     }
 
@@ -105,8 +107,14 @@ impl Store for MemoryStore {
 
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
         let state = self.state();
-        let mut newest: Vec<_> =
-            state.events.iter().rev().filter(|event| event.user == user && event.at >= since).take(limit).cloned().collect();
+        let mut newest: Vec<_> = state
+            .events
+            .iter()
+            .rev()
+            .filter(|event| event.user == user && event.at >= since)
+            .take(limit)
+            .cloned()
+            .collect();
         newest.reverse();
         Ok(newest)
     }

@@ -19,7 +19,9 @@ pub enum ChangeRefused {
     #[error("no authenticator of this account has this id")]
     Unknown,
     /// Under `required` the last factor cannot be removed.
-    #[error("the policy of this server requires a second factor: add another authenticator before you remove the last one")]
+    #[error(
+        "the policy of this server requires a second factor: add another authenticator before you remove the last one"
+    )]
     Required,
     /// There is nothing to change.
     #[error("this account has no second factor")]

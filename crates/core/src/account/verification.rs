@@ -154,8 +154,7 @@ impl Account {
         let mut next = self.clone();
         let active = self.active().count();
         let lock = next.totp_throttle.charge(&throttle::TOTP, cx.now, cx.client, active);
-        let mut events =
-            vec![cx.event(EventKind::FactorFailed { stage: Stage::Totp, run: next.totp_throttle.run() })];
+        let mut events = vec![cx.event(EventKind::FactorFailed { stage: Stage::Totp, run: next.totp_throttle.run() })];
         if lock {
             let authenticators = self.active().map(|a| a.id.clone()).collect();
             for authenticator in &mut next.authenticators {
@@ -221,7 +220,7 @@ impl Account {
 
     /// Takes a reservation back without a decision: the hash could not be made (overload).
     pub fn abandon_recovery(&self, id: u64) -> Transition<()> {
-        if !self.reservation.as_ref().is_some_and(|reserved| reserved.id == id) {
+        if self.reservation.as_ref().is_none_or(|reserved| reserved.id != id) {
             return Transition::unchanged(());
         }
         let mut next = self.clone();

@@ -1,0 +1,112 @@
+//! Changes that need a fresh proof (which the caller has), and the administrator's.
+
+use matrix_2fa_core::{
+    Account, Authenticator, Policy, RecoveryCode, Transition,
+    account::{ChangeRefused, Removal},
+};
+
+use crate::{Engine, EngineError, Origination};
+
+/// What to turn off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disable {
+    /// Every factor.
+    Everything,
+    /// The recovery codes alone.
+    Recovery,
+}
+
+impl Engine {
+    /// Gives an authenticator another name.
+    pub async fn rename(
+        &self,
+        user: &str,
+        from: &Origination,
+        id: &str,
+        name: &str,
+    ) -> Result<Result<Authenticator, ChangeRefused>, EngineError> {
+        let cx = self.context(user, from);
+        self.change(user, |account| account.rename(&cx, id, name)).await
+    }
+
+    /// Removes one authenticator.
+    pub async fn remove(
+        &self,
+        user: &str,
+        from: &Origination,
+        id: &str,
+    ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
+        let (cx, policy) = (self.context(user, from), self.settings.policy);
+        self.change(user, |account| account.remove(&cx, policy, id)).await
+    }
+
+    /// Removes one authenticator, but never the last.
+    pub async fn remove_but_last(
+        &self,
+        user: &str,
+        from: &Origination,
+        id: &str,
+    ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
+        let cx = self.context(user, from);
+        // Policy `required` is exactly the rule that the last one stays.
+        self.change(user, |account| account.remove(&cx, Policy::Required, id)).await
+    }
+
+    /// Turns factors off.
+    pub async fn disable(
+        &self,
+        user: &str,
+        from: &Origination,
+        what: Disable,
+    ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
+        let (cx, policy) = (self.context(user, from), self.settings.policy);
+        self.change(user, |account| match what {
+            Disable::Everything => account.disable(&cx, policy),
+            Disable::Recovery => account.drop_recovery(&cx),
+        })
+        .await
+    }
+
+    /// Replaces the recovery codes and returns the new ones, this once.
+    pub async fn regenerate(
+        &self,
+        user: &str,
+        from: &Origination,
+    ) -> Result<Result<Vec<RecoveryCode>, ChangeRefused>, EngineError> {
+        let cx = self.context(user, from);
+        if !self.account(user).await?.is_enrolled() {
+            return Ok(Err(ChangeRefused::NotEnrolled));
+        }
+        let (set, codes) = self.fresh_recovery_set(cx.now).await?;
+        let done = self.change(user, |account| account.regenerate(&cx, set.clone())).await?;
+        Ok(done.map(|()| codes))
+    }
+
+    /// An administrator removes every factor and counter of a user.
+    pub async fn reset(&self, user: &str, from: &Origination) -> Result<Removal, EngineError> {
+        let cx = self.context(user, from);
+        self.change(user, |account| account.reset(&cx)).await
+    }
+
+    /// An administrator lifts a lock.
+    pub async fn unlock(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
+        let cx = self.context(user, from);
+        self.change(user, |account| account.unlock(&cx)).await
+    }
+
+    /// The user is deactivated: seeds, codes, pending states, sessions and tickets go.
+    pub async fn forget(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
+        let cx = self.context(user, from);
+        let mut records = self.session_deletions(user).await?;
+        records.extend(self.ticket_deletions(user).await?);
+        self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
+    }
+
+    async fn change<O>(
+        &self,
+        user: &str,
+        mut decide: impl FnMut(&Account) -> Transition<O> + Send,
+    ) -> Result<O, EngineError> {
+        self.transact(user, |account| Ok((decide(account), Vec::new()))).await
+    }
+}

@@ -1,0 +1,145 @@
+//! Adding an authenticator: the server chooses the secret, a right code confirms it.
+
+use matrix_2fa_core::{
+    Account, Authenticator, Params, RecoveryCode, RecoverySet, Seed, Timestamp, TotpCode,
+    account::{BeginRefused, Confirmation, NewAuthenticator, OpenedSeed},
+    recovery::{CODE_BYTES, CODES},
+    totp::otpauth_uri,
+};
+use zeroize::Zeroizing;
+
+use crate::{Engine, EngineError, Origination};
+
+/// A new, still pending authenticator. The only place where its secret ever leaves the server.
+#[derive(Debug)]
+pub struct Enrollment {
+    /// Name it in the confirmation.
+    pub id: String,
+    /// The secret. `Debug` prints nothing of it.
+    pub seed: Seed,
+    /// How the authenticator must make codes.
+    pub params: Params,
+    /// The otpauth URI, for a QR code or a link.
+    pub uri: Zeroizing<String>,
+    /// When it dies unconfirmed.
+    pub expires_at: Timestamp,
+}
+
+/// What a confirmation led to.
+#[derive(Debug)]
+pub enum Confirmed {
+    /// The authenticator counts. `recovery` are the codes, shown this once, if it is the account's first factor.
+    Yes {
+        /// As stored.
+        authenticator: Box<Authenticator>,
+        /// The fresh codes.
+        recovery: Option<Vec<RecoveryCode>>,
+    },
+    /// A wrong code.
+    Wrong {
+        /// It was one too many: begin again.
+        discarded: bool,
+    },
+    /// No such pending enrollment of this access token.
+    Unknown,
+}
+
+impl Engine {
+    /// Begins an enrollment for the holder of `token`.
+    pub async fn enroll(
+        &self,
+        user: &str,
+        from: &Origination,
+        token: &str,
+        name: &str,
+    ) -> Result<Result<Enrollment, BeginRefused>, EngineError> {
+        let mut secret = Zeroizing::new([0; Seed::LEN]);
+        self.random.fill(secret.as_mut());
+        let seed = Seed::from_bytes(secret.to_vec());
+        let id = self.fresh_id();
+        let new = NewAuthenticator {
+            id: id.clone(),
+            name: name.to_owned(),
+            seed: self.keys.seal(user, &id, &seed, &*self.random)?,
+            bound_to: self.token_digest(token),
+        };
+        let cx = self.context(user, from);
+        let policy = self.settings.policy;
+        let begun =
+            self.transact(user, |account| Ok((account.begin_enrollment(&cx, policy, new.clone()), Vec::new()))).await?;
+        Ok(begun.map(|pending| Enrollment {
+            id,
+            uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),
+            seed,
+            params: pending.params,
+            expires_at: pending.expires_at,
+        }))
+    }
+
+    /// Confirms the pending enrollment `id` with a code of it.
+    pub async fn confirm(
+        &self,
+        user: &str,
+        from: &Origination,
+        token: &str,
+        id: &str,
+        code: &str,
+    ) -> Result<Confirmed, EngineError> {
+        let _turn = self.gate.enter(user).await;
+        let cx = self.context(user, from);
+        let bound_to = self.token_digest(token);
+        let code = TotpCode::parse(code);
+        let account = self.account(user).await?;
+        if account.confirmable(&cx, id, &bound_to).is_none() {
+            return Ok(Confirmed::Unknown);
+        }
+        // Hashed before it is known whether the code is right, because the commit that confirms must carry the set; a pending enrollment
+        // allows five tries, so this cannot be used to burn CPU.
+        let fresh = if account.is_enrolled() { None } else { Some(self.fresh_recovery_set(cx.now).await?) };
+        let confirmation = self
+            .transact(user, |account: &Account| {
+                let Some(pending) = account.confirmable(&cx, id, &bound_to) else {
+                    return Ok((account.confirm(&cx, &bound_to, &nobody(id), None, None), Vec::new()));
+                };
+                let seed = OpenedSeed { id: id.to_owned(), seed: self.keys.open(user, id, &pending.seed)? };
+                let set = fresh.as_ref().map(|(set, _)| set.clone());
+                Ok((account.confirm(&cx, &bound_to, &seed, code.as_ref(), set), Vec::new()))
+            })
+            .await?;
+        Ok(match confirmation {
+            Confirmation::Confirmed { authenticator, first } => {
+                let recovery = fresh.filter(|_| first).map(|(_, codes)| codes);
+                Confirmed::Yes { authenticator, recovery }
+            }
+            Confirmation::Wrong { discarded } => Confirmed::Wrong { discarded },
+            Confirmation::Unknown => Confirmed::Unknown,
+        })
+    }
+
+    /// Ten fresh codes and the set that knows them.
+    pub(crate) async fn fresh_recovery_set(
+        &self,
+        now: Timestamp,
+    ) -> Result<(RecoverySet, Vec<RecoveryCode>), EngineError> {
+        let mut salt = [0; 16];
+        self.random.fill(&mut salt);
+        let fresh = || {
+            let mut bytes = Zeroizing::new([0; CODE_BYTES]);
+            self.random.fill(bytes.as_mut());
+            RecoveryCode::from_random(*bytes)
+        };
+        let codes: Vec<_> = (0..CODES).map(|_| fresh()).collect();
+        let params = self.settings.hash_params;
+        let digests = self.hasher.hash(codes.clone(), salt, params).await?;
+        Ok((RecoverySet::new(salt, params, now, digests), codes))
+    }
+
+    /// What binds an enrollment to the access token that began it.
+    fn token_digest(&self, token: &str) -> [u8; 32] {
+        self.keys.digest("access-token", token.as_bytes())
+    }
+}
+
+fn nobody(id: &str) -> OpenedSeed {
+    OpenedSeed { id: id.to_owned(), seed: Seed::from_bytes(Vec::new()) }
+}

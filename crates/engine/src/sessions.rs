@@ -1,0 +1,136 @@
+//! Interactive-auth sessions as records: opened, looked at, moved forward and consumed by compare-and-swap.
+
+use matrix_2fa_core::{AuthSession, session::LIFETIME};
+use matrix_2fa_store::{
+    Commit, Committed, Expected, KeyedRecord, Kind, NewRecord, Record, RecordChange, Version, codec,
+};
+
+use crate::{Engine, EngineError};
+
+const SESSION: Kind = Kind("auth_session");
+/// Live sessions of one user.
+const PER_USER: usize = 16;
+/// Of which one client address may hold so many.
+const PER_CLIENT: usize = 4;
+
+/// A session with its id and the version to swap.
+#[derive(Clone, Debug)]
+pub struct LiveSession {
+    /// 32 characters, unguessable.
+    pub id: String,
+    /// The state.
+    pub state: AuthSession,
+    version: Version,
+    /// Completed stages and whether the user was known, as stored.
+    stored: (usize, bool),
+}
+
+impl Engine {
+    /// Opens a session. The oldest of the same client makes room for it, then the oldest of the user.
+    pub async fn open_session(&self, state: AuthSession) -> Result<LiveSession, EngineError> {
+        let id = self.fresh_id();
+        let owner = owner_of(&state);
+        let mut records = self.make_room(&owner, &state).await?;
+        records.push(RecordChange::put(SESSION, id.as_str(), Expected::Absent, record_of(&state)?));
+        // Making room is by `Expected::Any`, so only the fresh id could conflict.
+        match self.store.commit(Commit { records, ..Commit::default() }).await? {
+            Committed::Done => Ok(LiveSession::new(id, state, 1)),
+            Committed::Conflict => Err(EngineError::Contended),
+        }
+    }
+
+    /// A session that lives now. Unknown and expired ones are the same.
+    pub async fn session(&self, id: &str) -> Result<Option<LiveSession>, EngineError> {
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Ok(None);
+        }
+        let Some(Record { version, bytes, .. }) = self.store.record(SESSION, id).await? else { return Ok(None) };
+        let state: AuthSession = codec::decode("session", &bytes)?;
+        let live = state.is_live(self.now());
+        Ok(live.then(|| LiveSession::new(id.to_owned(), state, version)))
+    }
+
+    /// Writes the progress of a session, if nobody else moved it meanwhile.
+    pub async fn save_session(&self, session: &mut LiveSession) -> Result<(), EngineError> {
+        let change = session.advance()?;
+        match self.store.commit(Commit { records: vec![change], ..Commit::default() }).await? {
+            Committed::Done => {
+                session.version += 1;
+                session.stored = progress_of(&session.state);
+                Ok(())
+            }
+            Committed::Conflict => Err(EngineError::Superseded),
+        }
+    }
+
+    /// Consumes a session that needs no code in the same commit.
+    pub async fn consume_session(&self, session: &LiveSession) -> Result<(), EngineError> {
+        match self.store.commit(Commit { records: vec![session.consume()], ..Commit::default() }).await? {
+            Committed::Done => Ok(()),
+            Committed::Conflict => Err(EngineError::Superseded),
+        }
+    }
+
+    pub(crate) async fn session_deletions(&self, user: &str) -> Result<Vec<RecordChange>, EngineError> {
+        let sessions = self.store.records_of(SESSION, user).await?;
+        Ok(sessions.into_iter().map(|(id, _)| RecordChange::delete(SESSION, id, Expected::Any)).collect())
+    }
+
+    async fn make_room(&self, owner: &str, opening: &AuthSession) -> Result<Vec<RecordChange>, EngineError> {
+        let mut live = Vec::new();
+        for (id, record) in self.store.records_of(SESSION, owner).await? {
+            live.push(decoded((id, record))?);
+        }
+        live.sort_by_key(|(_, state)| state.created_at);
+        let of_client = live.iter().filter(|(_, state)| state.client == opening.client).count();
+        let mut evicted = Vec::new();
+        if of_client >= PER_CLIENT {
+            let same = live.iter().filter(|(_, state)| state.client == opening.client);
+            evicted.extend(same.take(of_client + 1 - PER_CLIENT).map(|(id, _)| id.clone()));
+        } else if live.len() >= PER_USER {
+            evicted.extend(live.iter().take(live.len() + 1 - PER_USER).map(|(id, _)| id.clone()));
+        }
+        Ok(evicted.into_iter().map(|id| RecordChange::delete(SESSION, id, Expected::Any)).collect())
+    }
+}
+
+impl LiveSession {
+    fn new(id: String, state: AuthSession, version: Version) -> Self {
+        let stored = progress_of(&state);
+        Self { id, state, version, stored }
+    }
+
+    /// Has it moved since it was stored?
+    pub fn is_changed(&self) -> bool {
+        self.stored != progress_of(&self.state)
+    }
+
+    /// The change that ends this session; joins the commit of the last stage's code. If somebody used it first, that commit conflicts.
+    pub fn consume(&self) -> RecordChange {
+        RecordChange::delete(SESSION, self.id.as_str(), Expected::Version(self.version))
+    }
+
+    /// The change that writes this session's present state.
+    pub fn advance(&self) -> Result<RecordChange, EngineError> {
+        let next = record_of(&self.state)?;
+        Ok(RecordChange::put(SESSION, self.id.as_str(), Expected::Version(self.version), next))
+    }
+}
+
+fn progress_of(state: &AuthSession) -> (usize, bool) {
+    (state.completed.len(), state.user.is_some())
+}
+
+/// Sessions before anybody is known (registration, the MSC2835 form) belong to the client's address.
+fn owner_of(state: &AuthSession) -> String {
+    state.user.clone().unwrap_or_else(|| format!("client {:08x}", state.client.0))
+}
+
+fn record_of(state: &AuthSession) -> Result<NewRecord, EngineError> {
+    let bytes = codec::encode("session", state)?;
+    Ok(NewRecord { bytes, user: Some(owner_of(state)), expires_at: Some(state.created_at.plus(LIFETIME)) })
+}
+
+fn decoded((id, record): KeyedRecord) -> Result<(String, AuthSession), EngineError> {
+    Ok((id, codec::decode("session", &record.bytes)?))
+}

@@ -1,0 +1,102 @@
+//! One-use things: login tokens, and the short right of a login that was made with a recovery code. Tokens are kept as keyed digests.
+
+use std::time::Duration;
+
+use matrix_2fa_core::{Stage, Timestamp};
+use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, codec};
+use serde::{Deserialize, Serialize};
+
+use crate::{Engine, EngineError};
+
+const LOGIN_TOKEN: Kind = Kind("login_token");
+const RECOVERY_LOGIN: Kind = Kind("recovery_login");
+
+/// A login made with a recovery code may, for this long and with the password, replace authenticators and renew codes.
+pub const RECOVERY_LOGIN_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// What a login token stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginTicket {
+    /// Whom it logs in.
+    pub user: String,
+    /// The second factor that was proved when it was made.
+    pub factor: Option<Stage>,
+    expires_at: Timestamp,
+}
+
+impl Engine {
+    /// Makes a login token. It works once, for `lifetime`.
+    pub async fn issue_login_token(
+        &self,
+        user: &str,
+        factor: Option<Stage>,
+        lifetime: Duration,
+    ) -> Result<String, EngineError> {
+        let token = format!("{}{}", self.fresh_id(), self.fresh_id());
+        let expires_at = self.now().plus(lifetime);
+        let ticket = LoginTicket { user: user.to_owned(), factor, expires_at };
+        let next = NewRecord {
+            bytes: codec::encode("login token", &ticket)?,
+            user: Some(user.to_owned()),
+            expires_at: Some(expires_at),
+        };
+        let change = RecordChange::put(LOGIN_TOKEN, self.login_token_key(&token), Expected::Absent, next);
+        match self.store.commit(Commit { records: vec![change], ..Commit::default() }).await? {
+            Committed::Done => Ok(token),
+            Committed::Conflict => Err(EngineError::Contended),
+        }
+    }
+
+    /// Takes a login token. Of any number of simultaneous requests exactly one gets it.
+    pub async fn take_login_token(&self, token: &str) -> Result<Option<LoginTicket>, EngineError> {
+        let key = self.login_token_key(token);
+        let Some(record) = self.store.record(LOGIN_TOKEN, &key).await? else { return Ok(None) };
+        let ticket: LoginTicket = codec::decode("login token", &record.bytes)?;
+        let records = vec![RecordChange::delete(LOGIN_TOKEN, key, Expected::Version(record.version))];
+        let taken = self.store.commit(Commit { records, ..Commit::default() }).await? == Committed::Done;
+        Ok((taken && self.now() < ticket.expires_at).then_some(ticket))
+    }
+
+    /// Notes that this device logged in with a recovery code.
+    pub async fn note_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
+        let expires_at = self.now().plus(RECOVERY_LOGIN_LIFETIME);
+        let next = NewRecord {
+            bytes: codec::encode("recovery login", &expires_at)?,
+            user: Some(user.to_owned()),
+            expires_at: Some(expires_at),
+        };
+        let records = vec![RecordChange::put(RECOVERY_LOGIN, recovery_login_key(user, device), Expected::Any, next)];
+        match self.store.commit(Commit { records, ..Commit::default() }).await? {
+            Committed::Done => Ok(()),
+            Committed::Conflict => Err(EngineError::Contended),
+        }
+    }
+
+    /// Did this device log in with a recovery code within the last ten minutes?
+    pub async fn is_recovery_login(&self, user: &str, device: &str) -> Result<bool, EngineError> {
+        let Some(record) = self.store.record(RECOVERY_LOGIN, &recovery_login_key(user, device)).await? else {
+            return Ok(false);
+        };
+        let expires_at: Timestamp = codec::decode("recovery login", &record.bytes)?;
+        let now = self.now();
+        // Not from the future either: a clock that was set back must not lengthen the right.
+        Ok(now < expires_at && expires_at.since(now) <= RECOVERY_LOGIN_LIFETIME)
+    }
+
+    pub(crate) async fn ticket_deletions(&self, user: &str) -> Result<Vec<RecordChange>, EngineError> {
+        let mut changes = Vec::new();
+        for kind in [LOGIN_TOKEN, RECOVERY_LOGIN] {
+            let of_user = self.store.records_of(kind, user).await?;
+            changes.extend(of_user.into_iter().map(|(key, _)| RecordChange::delete(kind, key, Expected::Any)));
+        }
+        Ok(changes)
+    }
+
+    fn login_token_key(&self, token: &str) -> String {
+        data_encoding::HEXLOWER.encode(&self.keys.digest("login-token", token.as_bytes()))
+    }
+}
+
+fn recovery_login_key(user: &str, device: &str) -> String {
+    format!("{} {user} {device}", user.len())
+}

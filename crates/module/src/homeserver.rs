@@ -1,0 +1,90 @@
+//! What a homeserver gives us: five small things, 40 to 80 lines in the host.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+/// Who sent a request, as its access token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// Full Matrix id in canonical form.
+    pub user: String,
+    /// The device that the token belongs to.
+    pub device: Option<String>,
+    /// What kind of credential it was. Exemptions follow this, never a `type` string in a body.
+    pub kind: RequesterKind,
+}
+
+/// Kinds of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequesterKind {
+    /// A user's own access token.
+    User,
+    /// A guest's.
+    Guest,
+    /// An application service's, possibly acting for a user.
+    Appservice,
+    /// An access token that a third party got for a limited purpose.
+    Delegated,
+}
+
+/// Why the host could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The request has no access token: 401 `M_MISSING_TOKEN`.
+    #[error("the request has no access token")]
+    MissingToken,
+    /// The token is not known, or not any more: 401 `M_UNKNOWN_TOKEN`.
+    #[error("the access token is not known")]
+    UnknownToken {
+        /// The client may log in again on the same device and keep its data.
+        soft_logout: bool,
+    },
+    /// The host refuses with an answer of its own.
+    #[error("{error}")]
+    Refused {
+        /// HTTP status, 400 to 499.
+        status: u16,
+        /// Matrix error code.
+        errcode: &'static str,
+        /// What the user should do.
+        error: String,
+    },
+    /// Too much at once: 429 `M_LIMIT_EXCEEDED`.
+    #[error("too many requests at once")]
+    Overloaded {
+        /// When to come back.
+        retry_after: std::time::Duration,
+    },
+    /// The host cannot tell: 503. Never read as "no".
+    #[error("the homeserver does not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The homeserver behind the module.
+#[async_trait]
+pub trait Homeserver: Send + Sync + 'static {
+    /// The part of a Matrix id after the colon.
+    fn server_name(&self) -> &str;
+
+    /// The canonical full Matrix id of a *local* user, given in any case, as localpart or as full id. `None` if it cannot be one.
+    /// Whether the user exists does not matter. The answer keys everything, so one user must never have two.
+    fn canonical_user(&self, given: &str) -> Option<String>;
+
+    /// Who sent this request. The token stands in the `Authorization` header or in `?access_token=`.
+    async fn authenticate(&self, request: &http::request::Parts) -> Result<Requester, HostError>;
+
+    /// Is this the user's password? No device, no token, no other effect. A user who does not exist, or cannot log in, is `false`, and
+    /// costs the same time.
+    async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError>;
+
+    /// Ends every access token of the user but those of the device `keep`.
+    async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;
+
+    /// Makes the login: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
+    /// (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns `POST /login`.
+    async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError>;
+}
+
+/// The client's address, put into the request's extensions by whoever accepts connections (and knows which proxies to trust).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub std::net::IpAddr);

@@ -1,0 +1,58 @@
+//! A password and a code in one field: the only way in for clients that know nothing of second factors.
+//!
+//! Candidates in a fixed order: the whole field; then the field without a tail of the shape of a code. Whenever a tail has the shape,
+//! both passwords are checked, for every name, so that time tells nothing. A code is evaluated only after its password was right.
+
+use matrix_2fa_core::{Account, RecoveryCode, Stage};
+
+/// A tail of a password field that has the shape of a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split<'a> {
+    /// What would be the password.
+    pub password: &'a str,
+    /// Which factor the tail would be.
+    pub stage: Stage,
+    /// The tail.
+    pub code: &'a str,
+}
+
+/// The tail of `field` that could be a code of this account: a recovery code after a space, else as many digits as its authenticators
+/// show (6 for everybody else).
+pub fn split<'a>(field: &'a str, account: &Account) -> Option<Split<'a>> {
+    recovery_tail(field).or_else(|| digits_tail(field, account))
+}
+
+fn recovery_tail(field: &str) -> Option<Split<'_>> {
+    // A code may be typed in groups with spaces, so the space before it is at most the fourth from the end.
+    let spaces = field.rmatch_indices(' ').take(4);
+    spaces.map(|(at, space)| (field.split_at(at).0, field.split_at(at + space.len()).1)).find_map(|(password, code)| {
+        let readable = !code.starts_with(' ') && !password.is_empty() && RecoveryCode::parse(code).is_some();
+        readable.then_some(Split { password, stage: Stage::Recovery, code })
+    })
+}
+
+fn digits_tail<'a>(field: &'a str, account: &Account) -> Option<Split<'a>> {
+    let digits = account.authenticators().first().map_or(6, |first| usize::from(first.params.digits));
+    let at = field.len().checked_sub(digits).filter(|at| *at > 0)?;
+    let (password, code) = field.split_at_checked(at)?;
+    code.bytes().all(|b| b.is_ascii_digit()).then_some(Split { password, stage: Stage::Totp, code })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_that_have_the_shape_of_a_code() {
+        let account = Account::default();
+        let found = |field| split(field, &account).map(|split| (split.password, split.stage, split.code));
+        assert_eq!(found("wonderland123456"), Some(("wonderland", Stage::Totp, "123456")));
+        assert_eq!(found("pass word 123456"), Some(("pass word ", Stage::Totp, "123456")));
+        let code = "0000-1111-2222-3333";
+        assert_eq!(found("pass 0000-1111-2222-3333"), Some(("pass", Stage::Recovery, code)));
+        assert_eq!(found("pass 0000 1111 2222 3333"), Some(("pass", Stage::Recovery, "0000 1111 2222 3333")));
+        for none in ["", "123456", "wonderland", "wonderland12345", "1234567ö", " 0000-1111-2222-333U"] {
+            assert_eq!(found(none), None, "{none:?}");
+        }
+    }
+}

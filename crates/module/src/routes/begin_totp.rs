@@ -1,0 +1,56 @@
+//! `POST /_matrix/client/v3/account/two-factor/totp` (issue #1997): a new authenticator, pending until it is confirmed.
+//!
+//! With `?qr=true` the answer also has `qr`, the otpauth URI as a QR code in an SVG data URI.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use matrix_2fa_core::{Operation, Policy, account::BeginRefused};
+use matrix_2fa_engine::enroll::Enrollment;
+use serde_json::{Map, Value};
+
+use super::views;
+use crate::{
+    ApiError, TwoFactor,
+    request::{query_value, string},
+    router::Caller,
+    uia::Access,
+};
+
+pub(crate) async fn begin_totp(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    views::own_token(&caller.requester)?;
+    refuse_if_disallowed(&module)?;
+    let access = Access { after_recovery_login: true };
+    let operation = Operation::new("account/two-factor/totp");
+    let authorized = module.authorize_checked(caller.uia(operation), access, |body| parse(body).map(drop)).await?;
+    let enrollment = begin(&module, &caller, &parse(&authorized.body)?).await?;
+    let mut answer = views::enrollment(&enrollment);
+    if query_value(&caller.parts, "qr").as_deref() == Some("true") {
+        answer.insert("qr".to_owned(), qr_data_uri(&enrollment)?.into());
+    }
+    Ok(Json(answer.into()))
+}
+
+pub(super) fn refuse_if_disallowed(module: &TwoFactor) -> Result<(), ApiError> {
+    if module.policy() == Policy::Disallowed { Err(BeginRefused::Disallowed.into()) } else { Ok(()) }
+}
+
+pub(super) async fn begin(module: &TwoFactor, caller: &Caller, name: &str) -> Result<Enrollment, ApiError> {
+    let from = caller.origination("enroll");
+    Ok(module.engine().enroll(&caller.requester.user, &from, &caller.token, name).await??)
+}
+
+/// The name of the new authenticator.
+fn parse(body: &Map<String, Value>) -> Result<String, ApiError> {
+    views::no_client_secret(body)?;
+    views::name(string(body, "name")?.unwrap_or("Authenticator"))
+}
+
+/// Error correction L: a screen does not get dirty, and the code stays small.
+fn qr_data_uri(enrollment: &Enrollment) -> Result<String, ApiError> {
+    use fast_qr::{ECL, QRBuilder, convert::svg::SvgBuilder};
+    let code = QRBuilder::new(enrollment.uri.as_str()).ecl(ECL::L).build();
+    let code = code.map_err(|_too_long| ApiError::invalid("The name of this server is too long for a QR code."))?;
+    let svg = SvgBuilder::default().to_str(&code);
+    Ok(format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes())))
+}

@@ -1,0 +1,34 @@
+//! `GET /_matrix/client/v3/account/two-factor` (MSC1998): confirmed factors, never a secret.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use matrix_2fa_core::{Account, Stage};
+use serde_json::{Map, Value, json};
+
+use super::views;
+use crate::{ApiError, TwoFactor, router::Caller};
+
+pub(crate) async fn show_status(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    views::own_token(&caller.requester)?;
+    let account = module.engine().account(&caller.requester.user).await?;
+    let prefix = &module.settings().stage_prefix;
+    let mut providers = Map::new();
+    if account.is_enrolled() {
+        providers.insert(prefix.name(Stage::Totp), totp(&account));
+    }
+    if let Some(set) = account.recovery() {
+        let recovery =
+            json!({"changed_at": set.created_at, "enabled_at": set.created_at, "remaining": set.remaining()});
+        providers.insert(prefix.name(Stage::Recovery), recovery);
+    }
+    Ok(Json(json!({"providers": providers, "policy": module.policy().as_str()})))
+}
+
+fn totp(account: &Account) -> Value {
+    json!({
+        "changed_at": account.changed_at(),
+        "enabled_at": account.enabled_at(),
+        "authenticators": account.authenticators().iter().map(views::authenticator).collect::<Vec<_>>(),
+    })
+}

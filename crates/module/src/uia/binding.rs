@@ -1,0 +1,77 @@
+//! A session is bound to the body that opened it. Later requests may leave keys out, but not change or add any. Secrets are never kept:
+//! of `password` and `new_password` a keyed digest is, and a request that needs them sends them again.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use matrix_2fa_core::{AuthSession, Flow, Operation};
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+
+use crate::{ApiError, TwoFactor};
+
+/// Keys of bodies whose values are secrets.
+const SECRETS: [&str; 2] = ["password", "new_password"];
+
+impl TwoFactor {
+    /// A session for this body, not stored yet.
+    pub(crate) fn new_session(
+        &self,
+        operation: &Operation,
+        user: Option<&str>,
+        device: Option<&str>,
+        client: Option<IpAddr>,
+        flows: Vec<Flow>,
+        body: &Map<String, Value>,
+    ) -> AuthSession {
+        let (secret, open): (Vec<_>, Vec<_>) = body.iter().partition(|(key, _)| SECRETS.contains(&key.as_str()));
+        let secrets: BTreeMap<_, _> =
+            secret.into_iter().map(|(key, value)| (key.clone(), self.secret_digest(key, value))).collect();
+        let open: Map<String, Value> = open.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        AuthSession {
+            operation: operation.clone(),
+            user: user.map(str::to_owned),
+            device: device.map(str::to_owned),
+            client: self.engine.client_tag(client),
+            flows,
+            completed: Vec::new(),
+            body: Value::Object(open).to_string(),
+            secrets,
+            created_at: self.engine.now(),
+        }
+    }
+
+    /// This request's body with the keys that it left out; 403 if it changed or added one.
+    pub(crate) fn complete_body(
+        &self,
+        session: &AuthSession,
+        body: Map<String, Value>,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let mut first = crate::request::json_object(session.body.as_bytes())?;
+        for (key, value) in body {
+            let same = match session.secrets.get(&key) {
+                Some(digest) => bool::from(digest.ct_eq(&self.secret_digest(&key, &value))),
+                None => first.get(&key) == Some(&value),
+            };
+            if !same {
+                return Err(ApiError::forbidden(format!(
+                    "The key \"{key}\" differs from the request that opened this session. Start again without the session."
+                )));
+            }
+            first.insert(key, value);
+        }
+        Ok(first)
+    }
+
+    fn secret_digest(&self, key: &str, value: &Value) -> [u8; 32] {
+        self.engine.keys().digest(key, value.to_string().as_bytes())
+    }
+}
+
+/// Every secret of the first body must be in the request that completes the session; asked before anything is evaluated, so that
+/// leaving one out costs nobody a code.
+pub(crate) fn require_secrets(session: &AuthSession, body: &Map<String, Value>) -> Result<(), ApiError> {
+    match session.secrets.keys().find(|key| !body.contains_key(*key)) {
+        Some(key) => Err(ApiError::missing(key)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,37 @@
+//! The password stage, with a code at its end or without.
+
+use matrix_2fa_core::{Account, Stage};
+use zeroize::Zeroizing;
+
+use crate::{ApiError, TwoFactor, password};
+
+/// What a password field turned out to be.
+pub(crate) enum PasswordCheck {
+    /// Wrong, or an unknown user.
+    Wrong,
+    /// The user's password.
+    Right,
+    /// The user's password followed by what looks like a code, which was not evaluated yet. Only for users who have a factor.
+    WithCode { stage: Stage, code: Zeroizing<String> },
+}
+
+impl TwoFactor {
+    /// Checks a password field. Two checks whenever its tail has the shape of a code, else one, whoever the user is.
+    pub(crate) async fn check_password(&self, user: &str, field: &str) -> Result<PasswordCheck, ApiError> {
+        let account =
+            if self.settings.password_and_code { self.engine.account(user).await? } else { Account::default() };
+        let split = password::split(field, &account).filter(|_| self.settings.password_and_code);
+        let whole = self.host.verify_password(user, field).await?;
+        let prefix = match &split {
+            Some(split) => self.host.verify_password(user, split.password).await?,
+            None => false,
+        };
+        Ok(match split {
+            _ if whole => PasswordCheck::Right,
+            Some(split) if prefix && account.is_enrolled() => {
+                PasswordCheck::WithCode { stage: split.stage, code: Zeroizing::new(split.code.to_owned()) }
+            }
+            _ => PasswordCheck::Wrong,
+        })
+    }
+}

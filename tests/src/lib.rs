@@ -1,1 +1,0 @@
-//! matrix-2fa-conformance
