@@ -74,6 +74,11 @@ impl TotpCode {
         plausible.then_some(Self(digits))
     }
 
+    /// The digits. Do not log.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     /// How many digits it has.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Engine, EngineError};
 
 const LOGIN_TOKEN: Kind = Kind("login_token");
+const PROOF: Kind = Kind("proof");
 const RECOVERY_LOGIN: Kind = Kind("recovery_login");
 
 /// A login made with a recovery code may, for this long and with the password, replace authenticators and renew codes.
 pub const RECOVERY_LOGIN_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// A proof that nobody spent is worth nothing after this long.
+pub const PROOF_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// What a login token stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +61,32 @@ impl Engine {
         Ok((taken && self.now() < ticket.expires_at).then_some(ticket))
     }
 
+    /// The change that leaves a one-use proof of a second factor; joins the commit that burns the code. `binding` is everything that the
+    /// proof is good for.
+    pub fn proof(&self, user: &str, binding: &[u8]) -> Result<RecordChange, EngineError> {
+        let expires_at = self.now().plus(PROOF_LIFETIME);
+        let next = NewRecord {
+            bytes: codec::encode("proof", &expires_at)?,
+            user: Some(user.to_owned()),
+            expires_at: Some(expires_at),
+        };
+        Ok(RecordChange::put(PROOF, self.proof_key(binding), Expected::Any, next))
+    }
+
+    /// Spends a proof. Of any number of simultaneous requests exactly one gets it.
+    pub async fn take_proof(&self, binding: &[u8]) -> Result<bool, EngineError> {
+        let key = self.proof_key(binding);
+        let Some(record) = self.store.record(PROOF, &key).await? else { return Ok(false) };
+        let expires_at: Timestamp = codec::decode("proof", &record.bytes)?;
+        let records = vec![RecordChange::delete(PROOF, key, Expected::Version(record.version))];
+        let taken = self.store.commit(Commit { records, ..Commit::default() }).await? == Committed::Done;
+        Ok(taken && self.now() < expires_at)
+    }
+
+    fn proof_key(&self, binding: &[u8]) -> String {
+        data_encoding::HEXLOWER.encode(&self.keys.digest("proof", binding))
+    }
+
     /// Notes that this device logged in with a recovery code.
     pub async fn note_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
         let expires_at = self.now().plus(RECOVERY_LOGIN_LIFETIME);
@@ -85,7 +115,7 @@ impl Engine {
 
     pub(crate) async fn ticket_deletions(&self, user: &str) -> Result<Vec<RecordChange>, EngineError> {
         let mut changes = Vec::new();
-        for kind in [LOGIN_TOKEN, RECOVERY_LOGIN] {
+        for kind in [LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
             let of_user = self.store.records_of(kind, user).await?;
             changes.extend(of_user.into_iter().map(|(key, _)| RecordChange::delete(kind, key, Expected::Any)));
         }

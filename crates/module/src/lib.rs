@@ -1,7 +1,103 @@
-//! Second factors for a Matrix homeserver.
+//! Second factors for a Matrix homeserver: the interactive-auth stages `m.login.2fa.totp` and `m.login.2fa.recovery`, the
+//! `account/two-factor` endpoints, and a login guard.
+//!
+//! # From `cargo add matrix-2fa` to a guarded login
+//!
+//! 1. Implement [`Homeserver`]: five small things that we need of you.
+//! 2. Open an [`Engine`](engine::Engine) over a [`Store`](store::Store) and build a [`TwoFactor`].
+//! 3. If you have a login and an interactive auth of your own, call the [hooks]; else mount [`TwoFactor::router`], which owns
+//!    `POST /login`, and call [`TwoFactor::authorize`] from every endpoint that wants interactive auth.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use async_trait::async_trait;
+//! use matrix_2fa::{
+//!     ApiError, Homeserver, HostError, Requester, SecondFactor, Settings, TwoFactor,
+//!     engine::{Engine, EngineSettings, Keyring, OsRandom, SystemClock},
+//!     hooks::LoginContext,
+//!     store::MemoryStore,
+//! };
+//! use serde_json::{Map, Value, json};
+//!
+//! # #[derive(Clone)]
+//! struct MyHost; // your users, devices and tokens
+//!
+//! #[async_trait]
+//! impl Homeserver for MyHost {
+//!     fn server_name(&self) -> &str {
+//!         "example.org"
+//!     }
+//!     fn canonical_user(&self, given: &str) -> Option<String> {
+//!         let local = given.strip_prefix('@').unwrap_or(given);
+//!         let local = local.strip_suffix(":example.org").unwrap_or(local).to_lowercase();
+//!         (!local.contains(':')).then(|| format!("@{local}:example.org"))
+//!     }
+//!     async fn authenticate(&self, _request: &http::request::Parts) -> Result<Requester, HostError> {
+//!         Err(HostError::MissingToken) // look the access token up
+//!     }
+//!     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
+//!         Ok(user == "@alice:example.org" && password == "wonderland") // your password hash
+//!     }
+//!     async fn revoke_other_sessions(&self, _user: &str, _keep: Option<&str>) -> Result<(), HostError> {
+//!         Ok(())
+//!     }
+//!     async fn create_login(&self, user: &str, _request: &Map<String, Value>) -> Result<Value, HostError> {
+//!         Ok(json!({"user_id": user, "device_id": "D", "access_token": "T"}))
+//!     }
+//! }
+//!
+//! /// `POST /login` of a host that owns its login. The three lines that matter are 1, 2 and 3.
+//! async fn login(host: &MyHost, factor: &dyn SecondFactor, body: Map<String, Value>) -> Result<Value, ApiError> {
+//!     let user = body.get("user").and_then(Value::as_str).and_then(|user| host.canonical_user(user));
+//!     let mut right = None;
+//!     if let (Some(user), Some(field)) = (&user, body.get("password").and_then(Value::as_str)) {
+//!         // 1. Every reading of the password field; check them all, so that time tells nothing.
+//!         for candidate in factor.password_candidates(user, field).await? {
+//!             if host.verify_password(user, &candidate.password).await? {
+//!                 right = right.or(Some(candidate));
+//!             }
+//!         }
+//!         if right.is_none() {
+//!             return Err(ApiError::forbidden("The user name or the password is wrong."));
+//!         }
+//!     }
+//!     // 2. Proved, or the answer to send. Without a password in the body it must continue a session of ours.
+//!     let user = user.as_deref().filter(|_| right.is_some());
+//!     let proved = factor.login(&LoginContext { user, candidate: right.as_ref(), client: None }, &body).await?;
+//!     // 3. Only now does a token exist.
+//!     let answer = host.create_login(&proved.user, &proved.body).await?;
+//!     factor.logged_in(&proved, answer["device_id"].as_str().unwrap_or_default()).await?;
+//!     Ok(answer)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = Keyring::ephemeral(&OsRandom); // a server uses Keyring::open_or_create
+//! let engine = Engine::new(
+//!     Arc::new(MemoryStore::default()),
+//!     keys,
+//!     Arc::new(SystemClock),
+//!     Arc::new(OsRandom),
+//!     EngineSettings::default(),
+//! );
+//! let two_factor = TwoFactor::new(engine, Arc::new(MyHost), Settings::default());
+//! let _endpoints: axum::Router = two_factor.account_router(); // account/two-factor*, a tower service for any http body
+//!
+//! let body = json!({"type": "m.login.password", "user": "Alice", "password": "wonderland"});
+//! let answer = login(&MyHost, &*two_factor, body.as_object().cloned().unwrap_or_default()).await?;
+//! assert_eq!(answer["user_id"], "@alice:example.org"); // alice has no second factor, so nothing changes for her
+//! let wrong = json!({"type": "m.login.password", "user": "alice", "password": "looking glass"});
+//! assert!(login(&MyHost, &*two_factor, wrong.as_object().cloned().unwrap_or_default()).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! No type of any Matrix library and no concrete store stands in this crate's public face.
 
 pub mod error;
 pub mod homeserver;
+pub mod hooks;
+mod login;
 mod password;
 pub mod request;
 mod router;
@@ -10,6 +106,8 @@ pub mod uia;
 
 pub use error::ApiError;
 pub use homeserver::{ClientAddress, Homeserver, HostError, Requester, RequesterKind};
+pub use hooks::SecondFactor;
+pub use login::Proved;
 pub use matrix_2fa_core as core;
 pub use matrix_2fa_engine as engine;
 pub use matrix_2fa_store as store;

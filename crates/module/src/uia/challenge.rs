@@ -22,7 +22,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn error(self) -> Option<(&'static str, &'static str)> {
+    pub(crate) fn error(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::Nothing => return None,
             Self::FactorMissing => (

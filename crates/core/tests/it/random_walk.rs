@@ -1,0 +1,392 @@
+//! Random sequences of everything that can happen to an account, under a clock that also jumps, watched by a model that shares no code
+//! with the account: it keeps only what the world saw (which steps and codes were accepted, how often somebody was wrong).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use matrix_2fa_core::{
+    Account, EventKind, Policy, Stage, Timestamp, TotpCode,
+    account::{Confirmation, ReserveOutcome, SettleOutcome, TotpOutcome},
+    recovery::CODES,
+    throttle::{ClientTag, Decision, RECOVERY, TOTP},
+};
+use proptest::prelude::*;
+
+use crate::world::{TOKEN, World, paper, plain, stray_code, window};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Act {
+    Wait(u64),
+    JumpBack(u64),
+    JumpAhead(u64),
+    Client(u32),
+    Policy(Policy),
+    /// The code that the phone of authenticator `place` shows this many steps from now.
+    Code {
+        place: usize,
+        offset: i64,
+    },
+    WrongCode,
+    WrongCodes(u8),
+    NoCode,
+    Recover(usize),
+    RecoverWrong,
+    /// The process dies between reservation and hash.
+    ReserveAndDie,
+    ReserveAndAbandon,
+    Begin,
+    Confirm {
+        right: bool,
+        token: bool,
+    },
+    Remove(usize),
+    Disable,
+    DropRecovery,
+    Regenerate,
+    Unlock,
+    Reset,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let minute = 60_000u64;
+    prop_oneof![
+        20 => (0..3 * minute).prop_map(Act::Wait),
+        6 => (0..2 * 3600_000u64).prop_map(Act::Wait),
+        5 => (0..10 * minute).prop_map(Act::JumpBack),
+        1 => (0..40 * 24 * 3600_000u64).prop_map(Act::JumpBack),
+        1 => (0..40 * 24 * 3600_000u64).prop_map(Act::JumpAhead),
+        4 => (0..3u32).prop_map(Act::Client),
+        3 => prop::sample::select(vec![Policy::Disallowed, Policy::OptIn, Policy::Required]).prop_map(Act::Policy),
+        40 => (0..4usize, -3..=3i64).prop_map(|(place, offset)| Act::Code { place, offset }),
+        12 => Just(Act::WrongCode),
+        2 => (1..40u8).prop_map(Act::WrongCodes),
+        2 => Just(Act::NoCode),
+        10 => (0..CODES).prop_map(Act::Recover),
+        4 => Just(Act::RecoverWrong),
+        2 => Just(Act::ReserveAndDie),
+        2 => Just(Act::ReserveAndAbandon),
+        8 => Just(Act::Begin),
+        12 => (prop::bool::weighted(0.7), prop::bool::weighted(0.9)).prop_map(|(right, token)| Act::Confirm { right, token }),
+        2 => (0..4usize).prop_map(Act::Remove),
+        1 => Just(Act::Disable),
+        1 => Just(Act::DropRecovery),
+        2 => Just(Act::Regenerate),
+        1 => Just(Act::Unlock),
+        1 => Just(Act::Reset),
+    ]
+}
+
+/// What the world saw.
+#[derive(Default)]
+struct Model {
+    /// The highest step ever accepted of each authenticator, its confirmation included.
+    burnt: BTreeMap<String, u64>,
+    /// Recovery codes spent: the set's salt and the place.
+    spent: BTreeSet<([u8; 16], usize)>,
+    pending_fails: u32,
+}
+
+impl Model {
+    fn play(&mut self, world: &mut World, act: &Act) {
+        match *act {
+            Act::Wait(ms) | Act::JumpAhead(ms) => world.wait(Duration::from_millis(ms)),
+            Act::JumpBack(ms) => world.now = world.now.minus(Duration::from_millis(ms)),
+            Act::Client(tag) => world.client = ClientTag(tag),
+            Act::Policy(policy) => world.policy = policy,
+            Act::Code { place, offset } => self.code(world, place, offset),
+            Act::WrongCode => self.wrong(world),
+            Act::WrongCodes(n) => self.wrong_in_a_row(world, n),
+            Act::NoCode => {
+                let before = world.account.clone();
+                let outcome = world.verify_raw(None);
+                assert_ne!(outcome, TotpOutcome::Verified);
+                assert_eq!(world.account, before, "not evaluated, not charged");
+            }
+            Act::Recover(place) => self.recover(world, place),
+            Act::RecoverWrong => {
+                let outcome = world.recover(&stray_code());
+                assert!(matches!(outcome, Ok(SettleOutcome::Wrong) | Err(_)), "{outcome:?}");
+            }
+            Act::ReserveAndDie => {
+                world.reserve();
+            }
+            Act::ReserveAndAbandon => {
+                let before = world.account.recovery_throttle().run();
+                if let (id, ReserveOutcome::Reserved) = world.reserve() {
+                    let transition = world.account.abandon_recovery(id);
+                    world.commit(transition);
+                    assert_eq!(world.account.recovery_throttle().run(), before);
+                }
+            }
+            Act::Begin => self.begin(world),
+            Act::Confirm { right, token } => self.confirm(world, right, token),
+            Act::Remove(place) => {
+                let Some(authenticator) = world.account.authenticators().get(place) else { return };
+                let transition = world.account.remove(&world.context(), world.policy, &authenticator.id);
+                if world.commit(transition).is_err() {
+                    assert!(world.policy == Policy::Required && world.account.authenticators().len() == 1);
+                }
+            }
+            Act::Disable => {
+                let enrolled = world.account.is_enrolled();
+                let transition = world.account.disable(&world.context(), world.policy);
+                let done = world.commit(transition).is_ok();
+                assert_eq!(done, enrolled && world.policy != Policy::Required);
+            }
+            Act::DropRecovery => {
+                let transition = world.account.drop_recovery(&world.context());
+                let _none_to_drop = world.commit(transition);
+            }
+            Act::Regenerate => {
+                let set = world.new_set();
+                let transition = world.account.regenerate(&world.context(), set);
+                assert_eq!(world.commit(transition).is_ok(), world.account.is_enrolled());
+            }
+            Act::Unlock => {
+                let transition = world.account.unlock(&world.context());
+                world.commit(transition);
+            }
+            Act::Reset => {
+                let transition = world.account.reset(&world.context());
+                world.commit(transition);
+            }
+        }
+    }
+
+    /// Authenticators that show `code` somewhere in the window, each with the highest such step.
+    fn shown_by(world: &World, code: &str) -> Vec<(String, u64)> {
+        let active = world.account.authenticators().iter().filter(|a| a.locked_at.is_none());
+        let present = world.now.as_secs() / 30;
+        active
+            .filter_map(|authenticator| {
+                let seed = world.seed(&authenticator.id);
+                let steps = present.saturating_sub(1)..=present + 1;
+                let highest = steps.rev().find(|step| plain(&seed, *step).as_deref() == Some(code))?;
+                Some((authenticator.id.clone(), highest))
+            })
+            .collect()
+    }
+
+    fn code(&mut self, world: &mut World, place: usize, offset: i64) {
+        let Some(authenticator) = world.account.authenticators().get(place) else { return };
+        let Some(step) = (world.now.as_secs() / 30).checked_add_signed(offset) else { return };
+        let code = plain(&world.seed(&authenticator.id), step).expect("default parameters");
+        let shown = Self::shown_by(world, &code);
+        let fresh = shown.iter().any(|(id, step)| self.burnt.get(id).is_none_or(|burnt| step > burnt));
+        let before = world.account.clone();
+        let may = world.account.totp_throttle().decide(&TOTP, world.now);
+        match world.verify(&TotpCode::parse(&code).expect("six digits")) {
+            TotpOutcome::Verified => {
+                assert!(fresh, "an accepted step, or one below it, was accepted again");
+                assert_eq!(may, Decision::Allow);
+                assert_eq!(world.account.totp_throttle().run(), 0);
+                for (id, step) in shown {
+                    let burnt = self.burnt.entry(id).or_insert(step);
+                    *burnt = step.max(*burnt);
+                }
+            }
+            TotpOutcome::Replayed => {
+                assert!(!fresh && !shown.is_empty());
+                assert_eq!(world.account.totp_throttle(), before.totp_throttle(), "a replay is not a guess");
+            }
+            TotpOutcome::Wrong => {
+                assert!(shown.is_empty(), "a right code was refused without need");
+                Self::charged(&before, world);
+            }
+            TotpOutcome::Wait(_) => {
+                assert_ne!(may, Decision::Allow);
+                assert_eq!(world.account, before, "not consumed, not charged");
+            }
+            TotpOutcome::Locked => {
+                assert!(before.authenticators().iter().all(|a| a.locked_at.is_some()));
+                assert_eq!(world.account, before);
+            }
+            TotpOutcome::NotEnrolled => unreachable!("it has an authenticator"),
+        }
+    }
+
+    fn wrong(&mut self, world: &mut World) {
+        let code = world.wrong_code();
+        let before = world.account.clone();
+        match world.verify(&code) {
+            TotpOutcome::Wrong => Self::charged(&before, world),
+            TotpOutcome::Wait(until) => {
+                assert!(until > world.now);
+                assert_eq!(world.account, before);
+            }
+            TotpOutcome::Locked | TotpOutcome::NotEnrolled => assert_eq!(world.account, before),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn wrong_in_a_row(&mut self, world: &mut World, n: u8) {
+        for _ in 0..n {
+            if let Decision::Wait(until) = world.account.totp_throttle().decide(&TOTP, world.now) {
+                world.now = until;
+            }
+            self.wrong(world);
+        }
+    }
+
+    /// The same value that answers "wrong" carries the charge, the audit, and the lock if it was one too many.
+    fn charged(before: &Account, world: &World) {
+        let (old, new) = (before.totp_throttle(), world.account.totp_throttle());
+        assert_eq!(new.run(), old.run() + 1);
+        let failed = world.events.iter().rev().find(|event| matches!(event.kind, EventKind::FactorFailed { .. }));
+        let kind = EventKind::FactorFailed { stage: Stage::Totp, run: new.run() };
+        assert_eq!(failed.map(|event| (&event.kind, event.at)), Some((&kind, world.now)));
+
+        let wait = match new.run() {
+            0..5 => Duration::ZERO,
+            run => Duration::from_secs((30u64 << (run - 5).min(20)).min(3600)),
+        };
+        let until = world.now.plus(wait);
+        let expected = if wait.is_zero() { Decision::Allow } else { Decision::Wait(until) };
+        assert_eq!(new.decide(&TOTP, world.now), expected);
+
+        let active = before.authenticators().iter().filter(|a| a.locked_at.is_none()).count();
+        let limit = 100 / active;
+        let over = new.run() as usize >= limit || new.recent() >= limit;
+        assert_eq!(
+            world.account.is_locked(),
+            over,
+            "locked at {limit}: {} in a row, {} in 30 days",
+            new.run(),
+            new.recent()
+        );
+    }
+
+    fn recover(&mut self, world: &mut World, place: usize) {
+        let Some(set) = world.account.recovery() else { return };
+        let salt = set.salt;
+        let before = world.account.clone();
+        match world.recover(&paper(&salt, place)) {
+            Ok(SettleOutcome::Verified { remaining }) => {
+                assert!(self.spent.insert((salt, place)), "a recovery code was accepted twice");
+                assert_eq!(remaining + 1, before.recovery_remaining());
+                assert_eq!(world.account.recovery_throttle().run(), 0);
+            }
+            Ok(SettleOutcome::Replayed) => assert!(self.spent.contains(&(salt, place))),
+            Ok(other) => unreachable!("{other:?}"),
+            Err(ReserveOutcome::NotEnrolled) => assert_eq!(before.recovery_remaining(), 0),
+            Err(_) => assert_eq!(world.account, before, "not consumed, not charged"),
+        }
+        assert_eq!(world.account.authenticators(), before.authenticators());
+        assert_eq!(world.account.totp_throttle(), before.totp_throttle(), "the two budgets never mix");
+    }
+
+    fn begin(&mut self, world: &mut World) {
+        let before = world.account.clone();
+        if world.begin().is_ok() {
+            assert_ne!(world.policy, Policy::Disallowed);
+            self.pending_fails = 0;
+        }
+        assert_eq!(world.account.authenticators(), before.authenticators());
+        assert_eq!(world.account.recovery(), before.recovery());
+        assert_eq!(world.account.totp_throttle(), before.totp_throttle());
+    }
+
+    fn confirm(&mut self, world: &mut World, right: bool, token: bool) {
+        let Some(pending) = world.account.pending(world.now).cloned() else { return };
+        let seed = world.seed(&pending.id);
+        let step = world.now.as_secs() / 30;
+        let code = if right {
+            TotpCode::parse(&plain(&seed, step).expect("default parameters")).expect("six digits")
+        } else {
+            world.wrong_code()
+        };
+        let before = world.account.clone();
+        let outcome = world.confirm_with(&pending.id, if token { &TOKEN } else { &[0; 32] }, Some(&code));
+        match outcome {
+            Confirmation::Confirmed { first, .. } => {
+                assert!(right && token);
+                assert_eq!(first, !before.is_enrolled());
+                let burnt =
+                    window(&seed, world.now).iter().rposition(|shown| plain(&seed, step).as_ref() == Some(shown));
+                let highest = step - 1 + burnt.expect("it was accepted") as u64;
+                self.burnt.insert(pending.id, highest);
+                if !first {
+                    assert_eq!(world.account.recovery(), before.recovery());
+                }
+            }
+            Confirmation::Wrong { discarded } => {
+                assert!(!right && token);
+                self.pending_fails += 1;
+                assert_eq!(discarded, self.pending_fails == 5);
+                assert_eq!(world.account.pending(world.now).is_none(), discarded);
+            }
+            Confirmation::Unknown => {
+                assert!(!token);
+                assert_eq!(world.account, before);
+            }
+        }
+        assert_eq!(world.account.totp_throttle(), before.totp_throttle(), "a budget of its own");
+    }
+}
+
+/// What holds between any two values, whatever happened.
+fn always(before: &Account, world: &World, act: &Act) {
+    let account = &world.account;
+    assert_eq!(account.is_enrolled(), !account.authenticators().is_empty());
+    assert_eq!(account.stages().first(), account.is_enrolled().then_some(&Stage::Totp), "locked or not");
+    assert_eq!(account.stages().contains(&Stage::Recovery), account.is_enrolled() && account.recovery_remaining() > 0);
+    assert!(account.is_enrolled() || account.recovery().is_none(), "no recovery code outlives the last factor");
+    assert!(account.recovery_remaining() <= CODES && account.totp_throttle().recent() <= 100);
+    for new in account.authenticators() {
+        let Some(old) = before.authenticators().iter().find(|old| old.id == new.id) else { continue };
+        assert!(new.last_step >= old.last_step, "a spent step came back");
+        assert!(old.locked_at.is_none() || new.locked_at.is_some() || matches!(act, Act::Unlock));
+        assert_eq!((&new.seed, new.params, new.created_at), (&old.seed, old.params, old.created_at));
+    }
+    let administrative = matches!(act, Act::Unlock | Act::Reset);
+    let fell = |old: u32, new: u32| new < old;
+    if fell(before.totp_throttle().run(), account.totp_throttle().run()) {
+        let verified = world
+            .events
+            .last()
+            .is_some_and(|event| matches!(event.kind, EventKind::FactorVerified { stage: Stage::Totp, .. }));
+        assert!(administrative || matches!(act, Act::Code { .. }) && verified, "the run fell by {act:?}");
+    }
+    if fell(before.recovery_throttle().run(), account.recovery_throttle().run()) {
+        let used = world.events.last().is_some_and(|event| matches!(event.kind, EventKind::RecoveryCodeUsed { .. }));
+        assert!(administrative || matches!(act, Act::Recover(_)) && used, "the run fell by {act:?}");
+    }
+    // However the clock jumped: nobody waits longer than the last wait, counted from the last fail, and never for ever.
+    for (throttle, budget) in [(account.totp_throttle(), &TOTP), (account.recovery_throttle(), &RECOVERY)] {
+        if let Decision::Wait(until) = throttle.decide(budget, world.now) {
+            assert!(until.since(world.now) <= 2 * budget.max_wait);
+            assert_eq!(throttle.decide(budget, until), Decision::Allow);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+
+    /// R2, R7, R11, R13, R14, R16, R17, R24, R25, R31, R36 and R38 at once, for any history.
+    #[test]
+    fn r02_r07_r13_r14_r17_r31_r36_hold_for_any_history_and_clock(
+        start in prop_oneof![9 => Just(crate::world::START), 1 => (0..200_000u64).prop_map(Timestamp::from_millis)],
+        enrolled in 0..4usize,
+        acts in prop::collection::vec(act(), 1..160),
+    ) {
+        let mut world = World::new();
+        world.now = start;
+        let mut model = Model::default();
+        for _ in 0..enrolled {
+            model.begin(&mut world);
+            model.confirm(&mut world, true, true);
+            world.wait(Duration::from_secs(60));
+        }
+        for act in &acts {
+            let before = world.account.clone();
+            model.play(&mut world, act);
+            always(&before, &world, act);
+        }
+        let stored = serde_json::to_value(&world.account).expect("serialisable");
+        prop_assert_eq!(serde_json::from_value::<Account>(stored).expect("readable"), world.account);
+    }
+}

@@ -1,0 +1,240 @@
+//! Two budgets: what a wrong code costs, what it can never cost.
+
+use std::time::Duration;
+
+use matrix_2fa_core::{
+    EventKind, Stage, Timestamp,
+    account::{ReserveOutcome, SettleOutcome, TotpOutcome},
+    throttle::{ClientTag, Decision, FORGIVEN, RECOVERY, TOTP, Throttle, WINDOW},
+};
+
+use crate::world::{STEP, World, stray_code};
+
+/// How long the account makes everybody wait now.
+fn wait_of(world: &World) -> Duration {
+    match world.account.totp_throttle().decide(&TOTP, world.now) {
+        Decision::Allow => Duration::ZERO,
+        Decision::Wait(until) => until.since(world.now),
+    }
+}
+
+#[test]
+fn r14_five_are_free_then_thirty_seconds_doubling_to_an_hour() {
+    let mut world = World::enrolled(1);
+    let mut waits = Vec::new();
+    for _ in 0..14 {
+        assert_eq!(world.fail(), TotpOutcome::Wrong);
+        let wait = wait_of(&world);
+        waits.push(wait.as_secs());
+        world.wait(wait);
+    }
+    assert_eq!(waits, [0, 0, 0, 0, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+}
+
+#[test]
+fn r14_a_hundred_in_a_row_take_89_hours_and_lock() {
+    let mut world = World::enrolled(1);
+    let begin = world.now;
+    assert_eq!(world.fail_until_locked(), 100);
+    assert!(world.now.since(begin) >= Duration::from_secs(89 * 3600), "{:?}", world.now.since(begin));
+    assert!(matches!(world.events.last().expect("events").kind, EventKind::Locked { .. }));
+}
+
+#[test]
+fn r14_locked_is_still_enrolled() {
+    let mut world = World::enrolled(1);
+    world.fail_until_locked();
+    assert!(world.account.is_enrolled());
+    assert_eq!(world.account.stages(), [Stage::Totp, Stage::Recovery]);
+    let locked = world.account.clone();
+    world.wait(WINDOW * 2);
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Locked, "time does not unlock");
+    assert_eq!(world.account, locked, "and nothing is consumed or charged");
+    let transition = world.account.unlock(&world.context());
+    world.commit(transition);
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Verified);
+}
+
+/// The owner logs in every day; an attacker who knows the password guesses in between. Right codes end the run, not the rolling count.
+#[test]
+fn r14_a_hundred_in_thirty_days_lock_even_between_right_codes() {
+    let mut world = World::enrolled(1);
+    let (attacker, owner) = (ClientTag(66), ClientTag(1));
+    let mut evaluated = 0;
+    for _day in 0..30 {
+        world.client = attacker;
+        for _ in 0..5 {
+            if world.account.is_locked() {
+                break;
+            }
+            assert_eq!(world.fail(), TotpOutcome::Wrong);
+            evaluated += 1;
+        }
+        world.wait(Duration::from_secs(3600));
+        world.client = owner;
+        let expected = if world.account.is_locked() { TotpOutcome::Locked } else { TotpOutcome::Verified };
+        assert_eq!(world.verify(&world.code(0)), expected);
+        world.wait(Duration::from_secs(23 * 3600));
+    }
+    assert_eq!(evaluated, 100);
+    assert!(world.account.is_locked());
+}
+
+#[test]
+fn r13_a_right_code_forgives_only_its_own_client_and_only_two_minutes() {
+    let mut world = World::enrolled(1);
+    let (attacker, owner) = (ClientTag(66), ClientTag(1));
+    world.client = owner;
+    world.fail();
+    world.wait(FORGIVEN + Duration::from_millis(1));
+    world.client = attacker;
+    world.fail();
+    world.client = owner;
+    world.fail();
+    world.fail();
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Verified);
+    assert_eq!(world.account.totp_throttle().run(), 0);
+    assert_eq!(world.account.totp_throttle().recent(), 2, "the old one and the stranger's stay");
+}
+
+#[test]
+fn r13_fails_older_than_thirty_days_age_out() {
+    let mut world = World::enrolled(1);
+    for _ in 0..4 {
+        world.fail();
+    }
+    world.wait(WINDOW + Duration::from_millis(1));
+    world.fail();
+    assert_eq!((world.account.totp_throttle().run(), world.account.totp_throttle().recent()), (5, 1));
+}
+
+/// Otherwise removing and enrolling again would be a way round the throttle for who has the password and a recovery code.
+#[test]
+fn r13_removing_and_enrolling_again_keeps_the_counters() {
+    let mut world = World::enrolled(1);
+    for _ in 0..5 {
+        world.fail();
+    }
+    let before = world.account.totp_throttle().clone();
+    let transition = world.account.disable(&world.context(), world.policy);
+    world.commit(transition).expect("opt-in");
+    assert_eq!(world.account.totp_throttle(), &before);
+    let pending = world.begin().expect("opt-in");
+    let seed = world.seed(&pending.id);
+    let code = matrix_2fa_core::totp::code_at(pending.params, &seed, world.now).expect("default parameters");
+    world.confirm_with(&pending.id, &crate::world::TOKEN, Some(&code));
+    assert!(world.account.is_enrolled());
+    assert_eq!(world.account.totp_throttle(), &before, "a right confirmation clears nothing");
+    assert!(matches!(world.fail(), TotpOutcome::Wait(_)));
+}
+
+#[test]
+fn r16_recovery_stays_usable_while_totp_waits_or_is_locked() {
+    let mut world = World::enrolled(1);
+    for _ in 0..5 {
+        world.fail();
+    }
+    assert!(matches!(world.verify(&world.code(0)), TotpOutcome::Wait(_)));
+    assert!(matches!(world.recover(&world.recovery_code(0)), Ok(SettleOutcome::Verified { remaining: 9 })));
+    world.fail_until_locked();
+    assert!(matches!(world.recover(&world.recovery_code(1)), Ok(SettleOutcome::Verified { remaining: 8 })));
+    assert!(world.account.is_locked(), "a recovery login leaves the lock: a new seed is needed");
+}
+
+#[test]
+fn r16_wrong_recovery_codes_wait_a_minute_at_most_and_never_lock() {
+    let mut world = World::enrolled(1);
+    let mut longest = Duration::ZERO;
+    for _ in 0..500 {
+        match world.recover(&stray_code()) {
+            Ok(outcome) => assert_eq!(outcome, SettleOutcome::Wrong),
+            Err(ReserveOutcome::Wait(until)) => {
+                longest = longest.max(until.since(world.now));
+                world.now = until;
+            }
+            Err(other) => unreachable!("{other:?}"),
+        }
+    }
+    assert_eq!(longest, Duration::from_secs(60));
+    assert!(!world.account.is_locked());
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Verified, "nor do they touch the other budget");
+    world.wait(Duration::from_secs(60));
+    assert!(matches!(world.recover(&world.recovery_code(0)), Ok(SettleOutcome::Verified { .. })));
+}
+
+#[test]
+fn r17_a_right_code_during_a_wait_is_refused_and_not_consumed() {
+    let mut world = World::enrolled(1);
+    for _ in 0..5 {
+        world.fail();
+    }
+    let waiting = world.account.clone();
+    let code = world.code_at(0, world.now.plus(STEP));
+    assert_eq!(world.verify(&code), TotpOutcome::Wait(world.now.plus(Duration::from_secs(30))));
+    assert_eq!(world.account, waiting);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.verify(&code), TotpOutcome::Verified);
+    assert_eq!(world.account.totp_throttle().run(), 0);
+}
+
+#[test]
+fn r24_n_authenticators_share_a_hundred_over_n_tries() {
+    for (n, expected) in [(1, 100), (2, 50), (3, 33), (7, 14), (10, 10)] {
+        let mut world = World::enrolled(n);
+        assert_eq!(world.fail_until_locked(), expected, "{n} authenticators");
+        assert!(world.account.authenticators().iter().all(|a| a.locked_at.is_some()));
+    }
+}
+
+#[test]
+fn r24_an_authenticator_added_late_lowers_the_limit_at_once() {
+    let mut world = World::enrolled(1);
+    while world.account.totp_throttle().run() < 60 {
+        if let TotpOutcome::Wait(until) = world.fail() {
+            world.now = until;
+        }
+    }
+    world.enroll();
+    world.wait(Duration::from_secs(3600));
+    assert_eq!(world.fail(), TotpOutcome::Wrong);
+    assert!(world.account.is_locked(), "61 of 50");
+}
+
+/// A clock that was ahead when a code failed, and was then set back, must lock nobody out; but it gives one try only.
+#[test]
+fn r68_a_clock_set_back_gives_one_try_and_repairs_the_record() {
+    let mut world = World::enrolled(1);
+    let honest = world.now;
+    world.wait(Duration::from_secs(400 * 24 * 3600));
+    for _ in 0..6 {
+        assert_eq!(world.fail(), TotpOutcome::Wrong);
+        world.wait(Duration::from_secs(60));
+    }
+    world.now = honest;
+    assert_eq!(world.fail(), TotpOutcome::Wrong);
+    assert_eq!(world.fail(), TotpOutcome::Wait(honest.plus(Duration::from_secs(120))));
+    assert_eq!(world.account.totp_throttle().run(), 7, "no fail is forgotten");
+}
+
+#[test]
+fn r68_a_clock_set_back_a_little_still_waits() {
+    let mut world = World::enrolled(1);
+    for _ in 0..5 {
+        world.fail();
+    }
+    let until = world.now.plus(Duration::from_secs(30));
+    world.now = world.now.minus(Duration::from_secs(20));
+    assert_eq!(world.fail(), TotpOutcome::Wait(until));
+}
+
+#[test]
+fn r14_the_longest_run_overflows_nothing() {
+    let mut throttle = Throttle::default();
+    let now = Timestamp::from_millis(u64::MAX - 1);
+    for _ in 0..200 {
+        let _locks = throttle.charge(&TOTP, now, ClientTag(0), usize::MAX);
+        let _locks = throttle.charge(&RECOVERY, Timestamp::from_millis(0), ClientTag(0), 0);
+    }
+    assert_eq!((throttle.run(), throttle.recent() <= 100), (400, true));
+    assert!(matches!(throttle.decide(&TOTP, Timestamp::from_millis(1)), Decision::Wait(_)));
+}

@@ -1,0 +1,267 @@
+//! The engine over the readable store: keys, sealing, races, and what joins a commit.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use matrix_2fa_core::{
+    AuthSession, Flow, MockClock, Operation, Params, Seed, Stage, Timestamp, recovery::HashParams, throttle::ClientTag,
+    totp::code_at,
+};
+use matrix_2fa_engine::{
+    Engine, EngineError, EngineSettings, KeyError, Keyring, Origination, OsRandom, enroll::Confirmed, verify::Verdict,
+};
+use matrix_2fa_store::{AccountChange, Commit, Committed, MemoryStore, Store};
+
+const USER: &str = "@alice:example.org";
+const TOKEN: &str = "access token";
+const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const STEP: Duration = Duration::from_secs(30);
+
+struct Bench {
+    engine: Arc<Engine>,
+    store: Arc<MemoryStore>,
+    clock: MockClock,
+}
+
+/// Weak hashes: these tests are not about their strength.
+fn settings() -> EngineSettings {
+    EngineSettings {
+        hash_params: HashParams { memory_kib: 64, passes: 1, lanes: 1 },
+        hash_queue: 1000,
+        ..EngineSettings::default()
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (store, clock) = (Arc::new(MemoryStore::default()), MockClock::new(START));
+        let keys = Keyring::ephemeral(&OsRandom);
+        let engine = Engine::new(store.clone(), keys, Arc::new(clock.clone()), Arc::new(OsRandom), settings());
+        Self { engine: Arc::new(engine), store, clock }
+    }
+
+    async fn enrolled(&self, user: &str) -> (Seed, Vec<String>) {
+        let begun = self.engine.enroll(user, &Origination::default(), TOKEN, "phone").await.unwrap().unwrap();
+        let code = self.code(&begun.seed);
+        let confirmed = self.engine.confirm(user, &Origination::default(), TOKEN, &begun.id, &code).await.unwrap();
+        let Confirmed::Yes { recovery: Some(codes), .. } = confirmed else { panic!("{confirmed:?}") };
+        (begun.seed, codes.iter().map(|code| code.to_grouped()).collect())
+    }
+
+    fn code(&self, seed: &Seed) -> String {
+        use matrix_2fa_core::Clock;
+        code_at(Params::default(), seed, self.clock.now()).unwrap().expose().to_owned()
+    }
+
+    async fn verify(&self, stage: Stage, code: &str) -> Verdict {
+        self.engine.verify(USER, &Origination::default(), stage, code, Vec::new()).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r01_of_100_equal_codes_one_is_right() {
+    let bench = Bench::new();
+    let (seed, _) = bench.enrolled(USER).await;
+    bench.clock.advance(STEP);
+    let code = bench.code(&seed);
+    assert_eq!(race(&bench, Stage::Totp, &code).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r07_of_100_equal_recovery_codes_one_is_right() {
+    let bench = Bench::new();
+    let (_, codes) = bench.enrolled(USER).await;
+    assert_eq!(race(&bench, Stage::Recovery, &codes[0]).await, 1);
+    assert_eq!(bench.engine.account(USER).await.unwrap().recovery_remaining(), 9);
+}
+
+async fn race(bench: &Bench, stage: Stage, code: &str) -> usize {
+    let attempts: Vec<_> = (0..100)
+        .map(|_| {
+            let (engine, code) = (Arc::clone(&bench.engine), code.to_owned());
+            tokio::spawn(async move { engine.verify(USER, &Origination::default(), stage, &code, Vec::new()).await })
+        })
+        .collect();
+    let mut right = 0;
+    for attempt in attempts {
+        right += usize::from(attempt.await.unwrap().unwrap() == Verdict::Verified);
+    }
+    right
+}
+
+#[tokio::test]
+async fn r03_the_confirming_code_does_not_log_in() {
+    let bench = Bench::new();
+    let (seed, _) = bench.enrolled(USER).await;
+    assert_eq!(bench.verify(Stage::Totp, &bench.code(&seed)).await, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn r09_codes_of_one_user_are_nothing_to_another() {
+    let bench = Bench::new();
+    let (seed, _) = bench.enrolled("@bob:example.org").await;
+    let (_, bobs) = bench.enrolled("@bob2:example.org").await;
+    bench.enrolled(USER).await;
+    bench.clock.advance(STEP);
+    assert_eq!(bench.verify(Stage::Totp, &bench.code(&seed)).await, Verdict::Wrong);
+    assert_eq!(bench.verify(Stage::Recovery, &bobs[0]).await, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn r16_recovery_stays_usable_while_totp_waits() {
+    let bench = Bench::new();
+    let (seed, codes) = bench.enrolled(USER).await;
+    bench.clock.advance(STEP);
+    let code = bench.code(&seed);
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    for _ in 0..5 {
+        assert_eq!(bench.verify(Stage::Totp, wrong).await, Verdict::Wrong);
+    }
+    assert!(matches!(bench.verify(Stage::Totp, &code).await, Verdict::Wait(_)));
+    assert_eq!(bench.verify(Stage::Recovery, &codes[3]).await, Verdict::Verified);
+    assert_eq!(bench.verify(Stage::Recovery, &codes[3]).await, Verdict::Wrong);
+}
+
+#[tokio::test]
+async fn a_malformed_recovery_code_costs_nothing() {
+    let bench = Bench::new();
+    bench.enrolled(USER).await;
+    for _ in 0..20 {
+        assert_eq!(bench.verify(Stage::Recovery, "not a code").await, Verdict::Wrong);
+    }
+    assert_eq!(bench.engine.account(USER).await.unwrap().recovery_throttle().run(), 0);
+}
+
+#[tokio::test]
+async fn r10_r50_a_session_is_consumed_once_and_with_the_code() {
+    let bench = Bench::new();
+    let (seed, codes) = bench.enrolled(USER).await;
+    bench.clock.advance(STEP);
+    let session = bench.engine.open_session(session(&bench)).await.unwrap();
+    let from = Origination::default();
+    let code = bench.code(&seed);
+    let verified = bench.engine.verify(USER, &from, Stage::Totp, &code, vec![session.consume()]).await.unwrap();
+    assert_eq!(verified, Verdict::Verified);
+    assert!(bench.engine.session(&session.id).await.unwrap().is_none());
+    // A right recovery code for the session that is gone: refused, and the code is not spent.
+    let late = bench.engine.verify(USER, &from, Stage::Recovery, &codes[0], vec![session.consume()]).await;
+    assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
+    assert_eq!(bench.engine.account(USER).await.unwrap().recovery_remaining(), 10);
+    assert_eq!(bench.verify(Stage::Recovery, &codes[0]).await, Verdict::Verified);
+}
+
+fn session(bench: &Bench) -> AuthSession {
+    AuthSession {
+        operation: Operation::new("login"),
+        user: Some(USER.to_owned()),
+        device: None,
+        client: ClientTag(1),
+        flows: vec![Flow::new([Stage::Password, Stage::Totp])],
+        completed: vec![Stage::Password],
+        body: "{}".to_owned(),
+        secrets: Default::default(),
+        created_at: bench.engine.now(),
+    }
+}
+
+#[tokio::test]
+async fn sessions_of_one_client_make_room_for_each_other_and_die_after_ten_minutes() {
+    let bench = Bench::new();
+    let mut opened = Vec::new();
+    for _ in 0..5 {
+        opened.push(bench.engine.open_session(session(&bench)).await.unwrap().id);
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    assert!(bench.engine.session(&opened[0]).await.unwrap().is_none(), "the oldest made room");
+    assert!(bench.engine.session(&opened[1]).await.unwrap().is_some());
+    bench.clock.advance(Duration::from_secs(10 * 60));
+    assert!(bench.engine.session(&opened[4]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn r63_a_row_copied_to_another_user_fails_closed() {
+    let bench = Bench::new();
+    let (seed, _) = bench.enrolled(USER).await;
+    bench.clock.advance(STEP);
+    let copied = bench.store.load(USER).await.unwrap().account;
+    let mallory = "@mallory:example.org";
+    let change = AccountChange { user: mallory.to_owned(), expected: 0, account: copied };
+    let commit = Commit { account: Some(change), ..Commit::default() };
+    assert_eq!(bench.store.commit(commit).await.unwrap(), Committed::Done);
+    let code = bench.code(&seed);
+    let verdict = bench.engine.verify(mallory, &Origination::default(), Stage::Totp, &code, Vec::new()).await;
+    assert!(matches!(verdict, Err(EngineError::Sealed)), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn r26_ten_thousand_enrollments_give_as_many_secrets() {
+    let bench = Bench::new();
+    let mut seeds = std::collections::HashSet::new();
+    for _ in 0..10_000 {
+        let begun = bench.engine.enroll(USER, &Origination::default(), TOKEN, "phone").await.unwrap().unwrap();
+        let seed = begun.seed.to_base32();
+        assert!(
+            seed.len() == 32 && seed.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)),
+            "{seed}"
+        );
+        seeds.insert(seed);
+    }
+    assert_eq!(seeds.len(), 10_000);
+}
+
+#[tokio::test]
+async fn r25_another_token_cannot_confirm() {
+    let bench = Bench::new();
+    let from = Origination::default();
+    let begun = bench.engine.enroll(USER, &from, TOKEN, "phone").await.unwrap().unwrap();
+    let code = bench.code(&begun.seed);
+    let stolen = bench.engine.confirm(USER, &from, "another token", &begun.id, &code).await.unwrap();
+    assert!(matches!(stolen, Confirmed::Unknown), "{stolen:?}");
+    assert!(!bench.engine.account(USER).await.unwrap().is_enrolled());
+}
+
+#[tokio::test]
+async fn r39_forgetting_a_user_leaves_no_trace_but_the_audit() {
+    let bench = Bench::new();
+    bench.enrolled(USER).await;
+    let session = bench.engine.open_session(session(&bench)).await.unwrap();
+    let token = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    bench.engine.forget(USER, &Origination::default()).await.unwrap();
+    assert_eq!(bench.store.load(USER).await.unwrap().account, Default::default());
+    assert!(bench.engine.session(&session.id).await.unwrap().is_none());
+    assert!(bench.engine.take_login_token(&token).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_login_token_works_once_and_not_for_long() {
+    let bench = Bench::new();
+    let token = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    assert_eq!(bench.engine.take_login_token(&token).await.unwrap().unwrap().user, USER);
+    assert!(bench.engine.take_login_token(&token).await.unwrap().is_none());
+    let late = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    bench.clock.advance(STEP);
+    assert!(bench.engine.take_login_token(&late).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn r64_keys_are_made_once_and_a_wrong_or_missing_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    let store = MemoryStore::default();
+    let open = async |path: &Path| Keyring::open_or_create(path, &store, &OsRandom).await;
+    open(&path).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let made = fs::read(&path).unwrap();
+    open(&path).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), made, "the file is never rewritten");
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(open(&path).await, Err(KeyError::Exposed { mode: 0o644, .. })));
+    fs::remove_file(&path).unwrap();
+    let missing = open(&path).await.unwrap_err();
+    assert!(matches!(missing, KeyError::Missing(_)) && missing.to_string().contains("keys.json"), "{missing}");
+    assert!(!path.exists(), "a refused start makes no new key");
+
+    let other = folder.path().join("other.json");
+    Keyring::open_or_create(&other, &MemoryStore::default(), &OsRandom).await.unwrap();
+    assert!(matches!(open(&other).await, Err(KeyError::Wrong(_))));
+}

@@ -1,0 +1,309 @@
+//! The login guard: from a request that may carry a first factor, a second one, both, or a session, to a login that is proved.
+//!
+//! 1. `m.login.password`: one password check. Without a factor the login is proved at once, so old clients see no difference. With one,
+//!    the answer is 401 with a session whose first stage is passed.
+//! 2. Then the same body with `auth`, or `auth` alone, or the stage's own type at the top: `{"type": "m.login.2fa.totp", "session", "token"}`.
+//! 3. No `type` but an `auth` object (MSC2835): a session with the same flows for everybody; the gate decides after the password.
+//! 4. Password and code in one field: no session at all.
+//! 5. `m.login.token`: the token is the first stage, and enough only if a second factor was proved for it.
+//!
+//! A code counts only in the request that carries it: a login session has no fallback page and a poll never proves a login.
+
+use http::StatusCode;
+use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, StagePrefix, flow::flows_for, session::NotNow};
+use matrix_2fa_engine::{Origination, sessions::LiveSession};
+use serde_json::{Map, Value};
+
+use crate::{
+    ApiError, TwoFactor,
+    request::string,
+    uia::{
+        Session,
+        auth::{Auth, named_user},
+        challenge::Refusal,
+        first::PasswordCheck,
+    },
+};
+
+/// A login for which everything was proved: make the device and the token now, once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proved {
+    /// Whom to log in.
+    pub user: String,
+    /// The login body, completed from the session, without `auth`.
+    pub body: Map<String, Value>,
+    /// The second factor that was proved, if the user has one.
+    pub factor: Option<Stage>,
+}
+
+/// What the body asks for.
+enum Form {
+    /// `m.login.password` at the top.
+    Password,
+    /// `m.login.token` at the top.
+    Token,
+    /// A stage in `auth`, or of its own type at the top.
+    Stage,
+}
+
+/// The guard for one request.
+pub(crate) struct Guard<'a> {
+    pub(crate) module: &'a TwoFactor,
+    pub(crate) from: Origination,
+}
+
+pub(crate) fn wrong_password() -> ApiError {
+    ApiError::forbidden("The user name, the password or the code is wrong.")
+}
+
+impl Guard<'_> {
+    /// Judges a whole login request.
+    pub(crate) async fn prove(&self, mut body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let (form, auth) = self.form(&mut body)?;
+        match (form, &auth.session) {
+            (_, Some(id)) => self.resume(id, &auth, body).await,
+            (Form::Password, None) => self.password(&auth, body).await,
+            (Form::Token, None) => self.token(&auth, body).await,
+            (Form::Stage, None) => self.stage(&auth, body).await,
+        }
+    }
+
+    /// Judges a request whose first factor the host has verified itself.
+    pub(crate) async fn prove_after(
+        &self,
+        user: &str,
+        first: Stage,
+        mut body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        let auth = Auth::take(&mut body, &self.module.settings.stage_prefix)?;
+        if let Some(id) = &auth.session {
+            let live = self.live(id).await?;
+            if live.state.user.as_deref() != Some(user) {
+                return Err(ApiError::forbidden("This session was opened for another user. Start again without it."));
+            }
+            let body = self.module.complete_body(&live.state, body)?;
+            return self.step(Session::Stored(Box::new(live)), &auth, body).await;
+        }
+        let flows = self.flows(first, user).await?;
+        self.after_first(user.to_owned(), first, flows, &auth, body).await
+    }
+
+    /// Reads `type` and `auth` by hand, before any typed parser could panic on the one or drop the other.
+    fn form(&self, body: &mut Map<String, Value>) -> Result<(Form, Auth), ApiError> {
+        let prefix = &self.module.settings.stage_prefix;
+        let has_auth = body.contains_key("auth");
+        let Some(kind) = string(body, "type")?.map(str::to_owned) else {
+            if !has_auth {
+                return Err(ApiError::missing("type"));
+            }
+            return Ok((Form::Stage, Auth::take(body, prefix)?));
+        };
+        let form = match prefix.parse(&kind) {
+            Some(Stage::Password) => Form::Password,
+            Some(Stage::Token) => Form::Token,
+            Some(Stage::Totp | Stage::Recovery) => return own_type(body, prefix).map(|auth| (Form::Stage, auth)),
+            Some(Stage::Dummy) | None => {
+                return Err(ApiError::new(
+                    StatusCode::BAD_REQUEST,
+                    "M_UNKNOWN",
+                    "This server does not know this login type.",
+                ));
+            }
+        };
+        let auth = Auth::take(body, prefix)?;
+        let first = if matches!(form, Form::Password) { Stage::Password } else { Stage::Token };
+        if auth.stage.is_some_and(|stage| !stage.is_second_factor() && stage != first) {
+            return Err(ApiError::invalid("The body and its auth name two different first factors."));
+        }
+        Ok((form, auth))
+    }
+
+    /// `m.login.password` without a session.
+    async fn password(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let named = named_user(&body)?.ok_or_else(|| ApiError::missing("identifier"))?;
+        let password = string(&body, "password")?.ok_or_else(|| ApiError::missing("password"))?;
+        let user = self.user(&named);
+        let flows = match self.module.check_password(&user, password).await? {
+            PasswordCheck::Wrong => return Err(wrong_password()),
+            PasswordCheck::WithCode { stage, code } => return self.with_code(&user, stage, &code, body).await,
+            PasswordCheck::Right => self.flows(Stage::Password, &user).await?,
+        };
+        self.after_first(user, Stage::Password, flows, auth, body).await
+    }
+
+    /// `m.login.token` without a session.
+    async fn token(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let token = string(&body, "token")?.ok_or_else(|| ApiError::missing("token"))?;
+        let ticket = self.module.engine.take_login_token(token).await?;
+        let ticket =
+            ticket.ok_or_else(|| ApiError::forbidden("The login token is not valid or was used. Get a new one."))?;
+        let flows = match ticket.factor {
+            Some(_) => vec![Flow::new([Stage::Token])],
+            None => self.flows(Stage::Token, &ticket.user).await?,
+        };
+        self.after_first(ticket.user, Stage::Token, flows, auth, body).await
+    }
+
+    /// The first factor is right and the user known: make the login, or ask for the second, or take it from the same request.
+    async fn after_first(
+        &self,
+        user: String,
+        first: Stage,
+        flows: Vec<Flow>,
+        auth: &Auth,
+        body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        if flows == [Flow::new([first])] {
+            return Ok(Self::proved(&user, body, None));
+        }
+        let mut state = self.state(Some(&user), flows, &body);
+        state.completed.push(first);
+        let mut session = Session::Fresh(Box::new(state));
+        match auth.stage.filter(|stage| stage.is_second_factor()) {
+            Some(stage) => self.second(&user, &mut session, stage, auth, body).await,
+            None => Err(self.module.challenge(&mut session, Refusal::FactorMissing).await?),
+        }
+    }
+
+    /// `auth` without `type` and without a session (MSC2835): the same flows for everybody.
+    async fn stage(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let mut flows = vec![Flow::new([Stage::Password])];
+        flows.extend(flows_for(Stage::Password, &[Stage::Totp, Stage::Recovery]));
+        let session = Session::Fresh(Box::new(self.state(None, flows, &body)));
+        self.step(session, auth, body).await
+    }
+
+    /// A request that names a session.
+    async fn resume(&self, id: &str, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let live = self.live(id).await?;
+        let body = self.module.complete_body(&live.state, body)?;
+        self.step(Session::Stored(Box::new(live)), auth, body).await
+    }
+
+    async fn live(&self, id: &str) -> Result<LiveSession, ApiError> {
+        let live = self.module.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
+        if live.state.operation != operation() {
+            return Err(ApiError::forbidden("This session was not opened for a login. Start again without it."));
+        }
+        Ok(live)
+    }
+
+    /// One stage of a login session.
+    async fn step(&self, mut session: Session, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        let refused = match auth.stage {
+            None if auth.unknown_type => Refusal::UnknownStage,
+            None => Refusal::Nothing,
+            Some(stage) => match session.state().admits(stage) {
+                Ok(()) => return self.admitted(session, stage, auth, body).await,
+                Err(NotNow::Completed) => Refusal::Nothing,
+                Err(NotNow::OutOfOrder) => Refusal::OutOfOrder,
+            },
+        };
+        Err(self.module.challenge(&mut session, refused).await?)
+    }
+
+    async fn admitted(
+        &self,
+        mut session: Session,
+        stage: Stage,
+        auth: &Auth,
+        body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        if stage.is_second_factor() {
+            let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
+            return self.second(&user, &mut session, stage, auth, body).await;
+        }
+        let named = auth.user.as_deref().ok_or_else(|| ApiError::missing("identifier"))?;
+        let password = auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
+        let user = self.user(named);
+        match self.module.check_password(&user, password).await? {
+            PasswordCheck::Wrong => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
+            PasswordCheck::WithCode { stage, code } => {
+                match self.module.second_factor_of(&user, &self.from, &session, stage, &code).await? {
+                    true => Ok(Self::proved(&user, body, Some(stage))),
+                    false => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
+                }
+            }
+            PasswordCheck::Right => self.msc2835_password_right(user, session, body).await,
+        }
+    }
+
+    /// The gate of the MSC2835 form: its flows promise everybody a login by the password alone, and only here is it known who asks.
+    async fn msc2835_password_right(
+        &self,
+        user: String,
+        mut session: Session,
+        body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        if !self.module.engine.account(&user).await?.is_enrolled() {
+            if let Session::Stored(live) = &session {
+                self.module.engine.consume_session(live).await?;
+            }
+            return Ok(Self::proved(&user, body, None));
+        }
+        let state = session.state_mut();
+        state.user = Some(user);
+        state.complete(Stage::Password).map_err(|_not_now| ApiError::unknown_session())?;
+        Err(self.module.challenge(&mut session, Refusal::FactorMissing).await?)
+    }
+
+    async fn second(
+        &self,
+        user: &str,
+        session: &mut Session,
+        stage: Stage,
+        auth: &Auth,
+        body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        self.module.second_factor(user, &self.from, session, stage, auth.code.as_deref()).await?;
+        Ok(Self::proved(user, body, Some(stage)))
+    }
+
+    /// A password with a code at its end, whose password was right.
+    pub(crate) async fn with_code(
+        &self,
+        user: &str,
+        stage: Stage,
+        code: &str,
+        body: Map<String, Value>,
+    ) -> Result<Proved, ApiError> {
+        let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)));
+        match self.module.second_factor_of(user, &self.from, &session, stage, code).await? {
+            true => Ok(Self::proved(user, body, Some(stage))),
+            false => Err(wrong_password()),
+        }
+    }
+
+    fn proved(user: &str, body: Map<String, Value>, factor: Option<Stage>) -> Proved {
+        Proved { user: user.to_owned(), body, factor }
+    }
+
+    async fn flows(&self, first: Stage, user: &str) -> Result<Vec<Flow>, ApiError> {
+        Ok(flows_for(first, &self.module.engine.account(user).await?.stages()))
+    }
+
+    fn state(&self, user: Option<&str>, flows: Vec<Flow>, body: &Map<String, Value>) -> AuthSession {
+        self.module.new_session(&operation(), user, None, self.from.client, flows, body)
+    }
+
+    /// The canonical name; a name that cannot be a local user's stays as it is, and its password is wrong in the same time.
+    fn user(&self, named: &str) -> String {
+        self.module.host.canonical_user(named).unwrap_or_else(|| named.to_owned())
+    }
+}
+
+fn operation() -> Operation {
+    Operation::new("login")
+}
+
+/// `{"type": "m.login.2fa.totp", "session", "token"}`: the same as `auth` with these keys, which leave the body.
+fn own_type(body: &mut Map<String, Value>, prefix: &StagePrefix) -> Result<Auth, ApiError> {
+    let auth = Auth::parse(body, prefix)?;
+    if auth.session.is_none() {
+        return Err(ApiError::missing("session"));
+    }
+    for key in ["type", "session", "token", "response", "code", "auth"] {
+        body.remove(key);
+    }
+    Ok(auth)
+}
