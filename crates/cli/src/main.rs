@@ -1,1 +1,74 @@
-fn main() {}
+//! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
+//!
+//! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
+//! folder · `serve.rs` and `admin.rs` are the commands · `clock.rs` is the wall clock, or the one that tests move.
+
+mod admin;
+mod clock;
+mod console;
+mod data;
+mod failure;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use failure::Failure;
+use settings::Flags;
+
+/// A Matrix homeserver whose users can have a second factor.
+#[derive(Debug, Parser)]
+#[command(name = "matrix-2fa", version, about, after_help = SETTINGS_HELP, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const SETTINGS_HELP: &str = "\
+Try it:      matrix-2fa serve --open-registration
+Settings:    matrix-2fa serve --help lists them all. Each is a flag (--server-name), a key of the TOML file (server_name)
+             and a variable (MATRIX_2FA_SERVER_NAME). Flags win over variables, variables over the file.
+Exit codes:  0 done; 1 it failed while it ran; 2 it did not start: a wrong flag, setting, key file or port.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the homeserver until SIGTERM or SIGINT
+    #[command(after_help = SETTINGS_HELP)]
+    Serve(#[command(flatten)] Flags),
+    /// Help a user who is locked out; the server must be stopped
+    #[command(subcommand)]
+    Admin(admin::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse_arguments(&error),
+    };
+    let done = match arguments.command {
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Admin(command) => admin::run(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console::complain(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+/// Help and version are answers; everything else is one line, like every other reason not to start.
+fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let problem = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let failure = Failure::start(format!("{problem}; see matrix-2fa --help"));
+    console::complain(&failure);
+    failure.exit_code()
+}

@@ -1,1 +1,207 @@
-//! matrix-2fa-store-sled
+//! The embedded default store: [`SledStore`], sled 0.34 in a folder of its own.
+//!
+//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree ([`keys`](self) lists them).
+//! * **Durable**: sled's `flush` alone would not survive a power cut; every group of commits ends with our own `sync_data`.
+//! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
+//! * After an error of the disk every commit is [`StoreError::Unavailable`]; nothing is answered from hope.
+//!
+//! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
+
+mod committer;
+mod keys;
+mod open;
+mod prepared;
+mod shared;
+mod values;
+
+pub use open::OpenError;
+pub use prepared::MAX_VALUE_BYTES;
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    thread::{self, JoinHandle},
+};
+
+use async_trait::async_trait;
+use matrix_2fa_core::{Event, Timestamp};
+use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
+use sled::IVec;
+use tokio::sync::{mpsc, oneshot};
+
+use committer::{Answer, Command};
+use open::Opened;
+use prepared::Prepared;
+use shared::Shared;
+use values::RecordView;
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What sled may keep in memory, in bytes.
+    pub cache_bytes: u64,
+    /// Commits that may wait for the committing thread; more than these wait for a place.
+    pub queue: usize,
+}
+
+impl Default for Options {
+    /// 64 MiB, and 1,024 waiting commits.
+    fn default() -> Self {
+        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024 }
+    }
+}
+
+/// A store in a folder. Dropping it finishes what was begun, and frees the folder.
+pub struct SledStore {
+    /// `None` only while it is dropped.
+    queue: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl SledStore {
+    /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let Opened { db, file, starts, lock } = Opened::new(path, &options)?;
+        let shared = Arc::new(Shared { db, file, snapshot: RwLock::new(()), failed: OnceLock::new(), lock });
+        let (queue, commands) = mpsc::channel(options.queue.max(1));
+        let thread = thread::Builder::new().name("store-commit".to_owned());
+        let run = {
+            let shared = Arc::clone(&shared);
+            move || committer::run(&shared, starts, commands)
+        };
+        let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), shared })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, StoreError> {
+        self.shared.writable().map_err(unavailable)?;
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(command(answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
+    /// A point read is inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
+    fn point(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.shared.readable().map_err(unavailable)?;
+        self.shared.db.get(key).map_err(unavailable)
+    }
+
+    /// A scan is not: it may touch any number of pages that are on disk, and waits for the batch that is being applied.
+    async fn scan<T: Send + 'static>(
+        &self,
+        scan: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let run = move || {
+            let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
+            shared.readable().map_err(unavailable)?;
+            scan(&shared)
+        };
+        tokio::task::spawn_blocking(run).await.map_err(unavailable)?
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the committing thread panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn load(&self, user: &str) -> Result<StoredAccount, StoreError> {
+        self.point(&keys::account(user))?
+            .map_or_else(|| Ok(StoredAccount::default()), |stored| values::decode_account(&stored))
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        let prepared = Box::new(Prepared::new(commit)?);
+        self.ask(|answer| Command::Commit(prepared, answer)).await
+    }
+
+    async fn record(&self, kind: Kind, key: &str) -> Result<Option<Record>, StoreError> {
+        let stored = self.point(&keys::record(kind, key))?;
+        stored.map(|stored| Ok(RecordView::read(&stored)?.to_record())).transpose()
+    }
+
+    async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
+        let prefix = keys::all_of_user(kind, user);
+        self.scan(move |shared| {
+            let mut records = Vec::new();
+            for entry in shared.db.scan_prefix(&prefix) {
+                let (entry, _) = entry.map_err(unavailable)?;
+                let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
+                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?.ok_or_else(lost)?;
+                records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.ask(|answer| Command::Sweep { now, limit, answer }).await
+    }
+
+    async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let (start, end) = keys::events(user, since);
+        self.scan(move |shared| {
+            let newest = shared.db.range(start..end).values().rev().take(limit);
+            let mut events: Vec<Event> =
+                newest.map(|event| codec::decode("event", &event.map_err(unavailable)?)).collect::<Result<_, _>>()?;
+            events.reverse();
+            Ok(events)
+        })
+        .await
+    }
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(error.into())
+}
+
+fn stopped() -> StoreError {
+    unavailable("the committing thread has stopped")
+}
+
+/// An index entry without its record cannot come from this program.
+fn lost() -> StoreError {
+    StoreError::Corrupt { what: "record", source: "the index by user names a record that is not there".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shared::Damage;
+
+    async fn failed(damage: Damage) -> (SledStore, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path(), Options::default()).unwrap();
+        assert_eq!(store.commit(Commit::default()).await.unwrap(), Committed::Done);
+        store.shared.fail(damage, sled::Error::Unsupported("the disk".to_owned()));
+        assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.sweep(Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
+        (store, folder)
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_sync_nothing_is_written_and_what_is_whole_is_read() {
+        let (store, _folder) = failed(Damage::NotDurable).await;
+        assert_eq!(store.load("@a:b").await.unwrap(), StoredAccount::default());
+        assert_eq!(store.records_of(Kind("session"), "@a:b").await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_batch_nothing_is_read_either() {
+        let (store, _folder) = failed(Damage::Unknown).await;
+        assert!(matches!(store.load("@a:b").await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.record(Kind("session"), "key").await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.records_of(Kind("session"), "@a:b").await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.events("@a:b", Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
+    }
+}

@@ -107,15 +107,10 @@ impl Store for MemoryStore {
 
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
         let state = self.state();
-        let mut newest: Vec<_> = state
-            .events
-            .iter()
-            .rev()
-            .filter(|event| event.user == user && event.at >= since)
-            .take(limit)
-            .cloned()
-            .collect();
-        newest.reverse();
+        let mine = |event: &&Event| event.user == user && event.at >= since;
+        let mut newest: Vec<_> = state.events.iter().filter(mine).cloned().collect();
+        newest.sort_by_key(|event| event.at);
+        newest.drain(..newest.len().saturating_sub(limit));
         Ok(newest)
     }
 }

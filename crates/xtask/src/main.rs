@@ -1,1 +1,111 @@
-fn main() {}
+//! `cargo xtask`: the chores of this repository. `cargo xtask test` is the one that passes everything; CI runs exactly it.
+#![expect(clippy::print_stderr, reason = "a tool talks to the person who runs it")]
+
+mod checks;
+mod clients;
+mod servers;
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, MetadataCommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use xshell::Shell;
+
+/// The chores of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Option<Chore>,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what the tests need, then run every check and every test. What cannot be installed is named, and nothing is skipped.
+    Test,
+    /// Formatting, lints, documentation, licences and bans: everything but tests.
+    Check,
+    /// Licences, bans and sources of all dependencies (installs cargo-deny under target/ if it is missing).
+    Deny,
+    /// The black-box suite alone, with the real clients; against the server at --base-url, if it is given.
+    Conformance {
+        /// A server that somebody else started, for example http://127.0.0.1:8008. Its registration must be open.
+        #[arg(long)]
+        base_url: Option<String>,
+        /// Fail tests that cannot say anything about a foreign server (they need its clock or its process).
+        #[arg(long)]
+        strict: bool,
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+}
+
+/// What every chore needs to know.
+struct Workspace {
+    shell: Shell,
+    metadata: Metadata,
+}
+
+fn main() -> Result<()> {
+    let Some(chore) = Arguments::parse().chore else {
+        Arguments::command().print_help()?;
+        return Ok(());
+    };
+    let workspace = Workspace::open()?;
+    match chore {
+        Chore::Test => test(&workspace),
+        Chore::Check => checks::all(&workspace),
+        Chore::Deny => checks::deny(&workspace),
+        Chore::Conformance { base_url, strict, filter } => {
+            let environment = match base_url {
+                Some(url) => vec![("CONFORMANCE_BASE_URL", url.into())],
+                None => servers::build(&workspace)?,
+            };
+            if strict {
+                workspace.shell.set_var("CONFORMANCE_STRICT", "1");
+            }
+            conformance(&workspace, environment, filter.as_deref())
+        }
+    }
+}
+
+/// In this order: what fails fast, what must be installed, what takes long; the suite's result lines come last.
+fn test(workspace: &Workspace) -> Result<()> {
+    checks::format(workspace)?;
+    let mut environment = clients::install(workspace)?;
+    environment.extend(servers::build(workspace)?);
+    checks::all(workspace)?;
+    checks::tests(workspace)?;
+    conformance(workspace, environment, None)
+}
+
+fn conformance(workspace: &Workspace, environment: servers::Environment, filter: Option<&str>) -> Result<()> {
+    let clients = clients::install(workspace)?;
+    for (variable, path) in environment.into_iter().chain(clients) {
+        workspace.shell.set_var(variable, path);
+    }
+    // The whole workspace, so that features resolve as in every other step and nothing is built twice.
+    workspace.run(&format!("cargo test --workspace --test conformance -- {}", filter.unwrap_or_default()))
+}
+
+impl Workspace {
+    fn open() -> Result<Self> {
+        let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
+        let shell = Shell::new()?;
+        shell.change_dir(&metadata.workspace_root);
+        Ok(Self { shell, metadata })
+    }
+
+    /// Where everything is kept that the suite needs and the repository must not contain.
+    fn folder(&self) -> std::path::PathBuf {
+        self.metadata.target_directory.join("conformance").into()
+    }
+
+    /// Runs a command that needs no quoting, and says so.
+    fn run(&self, command: &str) -> Result<()> {
+        eprintln!("\n$ {command}");
+        let mut words = command.split_whitespace();
+        let program = words.next().context("a command has a program")?;
+        self.shell.cmd(program).args(words).quiet().run()?;
+        Ok(())
+    }
+}

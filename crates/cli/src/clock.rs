@@ -1,0 +1,44 @@
+//! The server's clock. With the feature `test-clock` it stands still, begins at the real time, and obeys `POST /_test/clock`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use matrix_2fa_core::Clock;
+
+/// The clock, and the routes that come with it.
+#[cfg(not(feature = "test-clock"))]
+pub fn clock() -> (Arc<dyn Clock>, Router) {
+    (Arc::new(matrix_2fa_engine::SystemClock), Router::new())
+}
+
+/// The clock, and the routes that come with it.
+#[cfg(feature = "test-clock")]
+pub fn clock() -> (Arc<dyn Clock>, Router) {
+    use axum::routing::get;
+    use matrix_2fa_core::MockClock;
+
+    let clock = MockClock::new(matrix_2fa_engine::SystemClock.now());
+    let route = get(test::show).post(test::set);
+    (Arc::new(clock.clone()), Router::new().route("/_test/clock", route).with_state(clock))
+}
+
+#[cfg(feature = "test-clock")]
+mod test {
+    use axum::{Json, body::Bytes, extract::State, http::StatusCode};
+    use matrix_2fa::{ApiError, json_object};
+    use matrix_2fa_core::{Clock, MockClock, Timestamp};
+    use serde_json::{Value, json};
+
+    pub async fn show(State(clock): State<MockClock>) -> Json<Value> {
+        Json(json!({ "now_ms": clock.now().as_millis() }))
+    }
+
+    pub async fn set(State(clock): State<MockClock>, body: Bytes) -> Result<Json<Value>, ApiError> {
+        let body = json_object(&body)?;
+        let now = body.get("now_ms").and_then(Value::as_u64).ok_or_else(|| {
+            ApiError::new(StatusCode::BAD_REQUEST, "M_BAD_JSON", "now_ms must be milliseconds since 1970")
+        })?;
+        clock.set(Timestamp::from_millis(now));
+        Ok(Json(json!({ "now_ms": now })))
+    }
+}

@@ -1,0 +1,142 @@
+//! `matrix-2fa serve`: open everything, say so, and answer until somebody says stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt;
+use matrix_2fa::TwoFactor;
+use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
+use matrix_2fa_store::Store;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    clock, console,
+    data::Data,
+    failure::{Failure, chain},
+    settings::{Flags, Settings},
+};
+
+/// How often expired records are swept.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Records swept in one step, so that requests get a turn in between.
+const SWEEP_STEP: usize = 1000;
+
+/// How long requests may go on after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs the server.
+pub fn run(flags: &Flags) -> Result<(), Failure> {
+    let settings = Settings::load(flags)?;
+    start_log(&settings.log)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
+    let served = runtime.block_on(serve(&settings));
+    // What still hashes is given up; the store closes when its last user is gone.
+    runtime.shutdown_timeout(GRACE);
+    served
+}
+
+async fn serve(settings: &Settings) -> Result<(), Failure> {
+    // The port first: a second server finds out before it touches the data of the first.
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
+    let (clock, clock_routes) = clock::clock();
+    let Data { store, engine, host } = Data::open_or_create(settings, clock).await?;
+    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
+    let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
+    let stop = stop_signal()?;
+    let stopping = async move {
+        stop.await;
+        tracing::info!("stopping");
+        host.close();
+    };
+    console::say(&format!("matrix-2fa is ready: http://{address}"));
+    let served = until_stopped(listener, routes, stopping).await;
+    sweeper.abort();
+    let _ = sweeper.await;
+    served
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::start(format!("cannot listen on {address}: {error}; choose another address with --listen"))
+    })
+}
+
+/// Serves until `stopping` ends, and then as long as requests in flight need, within [`GRACE`].
+async fn until_stopped(
+    listener: TcpListener,
+    routes: axum::Router,
+    stopping: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure> {
+    let listener = listener.tap_io(|connection| {
+        // Answers are small and complete: waiting for more to send only delays them. Without it they are late, not wrong.
+        let _ = connection.set_nodelay(true);
+    });
+    let (stopped, late) = tokio::sync::oneshot::channel::<()>();
+    let graceful = async move {
+        stopping.await;
+        drop(stopped);
+    };
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(graceful).into_future();
+    let too_late = async move {
+        // The sender says nothing; it is dropped when the signal comes.
+        let _ = late.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served.map_err(|error| Failure::run(chain(&error))),
+        () = too_late => {
+            tracing::warn!("some requests did not end in time");
+            Ok(())
+        }
+    }
+}
+
+/// Ends with the first SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::because(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::because(&error))?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Frees what has expired, and finishes deactivations that were cut short.
+async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Arc<TwoFactor>) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if finish_forgetting(&host, &two_factor).await.is_err() {
+            tracing::warn!("a deactivated user is not yet forgotten; it is tried again");
+        }
+        loop {
+            match store.sweep(two_factor.engine().now(), SWEEP_STEP).await {
+                Ok(SWEEP_STEP) => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "expired records are not swept");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn start_log(filter: &str) -> Result<(), Failure> {
+    let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
+    let filter = EnvFilter::builder().parse(filter).map_err(bad)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    Ok(())
+}

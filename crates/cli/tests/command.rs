@@ -1,0 +1,258 @@
+//! The program as a person or a script sees it: its lines, its exit codes, its end.
+
+#![expect(clippy::expect_used, reason = "tests")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// The program in a folder of its own, with nothing of our environment that it could take for a setting.
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_matrix-2fa"));
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("MATRIX_2FA_")) {
+        command.env_remove(key);
+    }
+    command.current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+fn folder() -> TempDir {
+    TempDir::new().expect("a temporary folder")
+}
+
+/// Asserts exit code 2 and one line on stderr with all of `words`, and nothing on stdout.
+#[track_caller]
+fn refuses(command: &mut Command, words: &[&str]) {
+    let Output { status, stdout, stderr } = command.output().expect("runs");
+    let text = String::from_utf8(stderr).expect("UTF-8");
+    assert_eq!(status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in {text}");
+    }
+}
+
+/// A running server; it is killed if a test fails.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut command = program(folder);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--open-registration"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
+        let url = line.trim().strip_prefix("matrix-2fa is ready: ").expect("the ready line").to_owned();
+        Self { child, url }
+    }
+
+    fn signal(&mut self, name: &str) -> Option<i32> {
+        let told = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(told.success());
+        self.child.wait().expect("ends").code()
+    }
+
+    fn post(&self, path: &str, body: &'static str) -> (u16, String) {
+        let client = reqwest::blocking::Client::new();
+        let answer = client.post(format!("{}{path}", self.url)).body(body).send().expect("answers");
+        (answer.status().as_u16(), answer.text().expect("a body"))
+    }
+
+    fn register(&self, name: &'static str) -> String {
+        let (status, body) = self.post("/_matrix/client/v3/register", name);
+        assert_eq!(status, 200, "{body}");
+        body.split('"').skip_while(|part| *part != "access_token").nth(2).expect("a token").to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already if the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const ALICE: &str = r#"{"username": "alice", "password": "correct horse", "auth": {"type": "m.login.dummy"}}"#;
+
+#[test]
+fn unknown_settings_are_named() {
+    let folder = folder();
+    let file = folder.path().join("matrix-2fa.toml");
+    fs::write(&file, "server_nam = \"localhost\"\n").expect("writes");
+    refuses(program(folder.path()).arg("serve"), &["server_nam", "matrix-2fa.toml", "no such setting"]);
+    fs::remove_file(file).expect("removes");
+    refuses(
+        program(folder.path()).arg("serve").env("MATRIX_2FA_POLICI", "required"),
+        &["MATRIX_2FA_POLICI", "no such setting"],
+    );
+    refuses(program(folder.path()).args(["serve", "--polici", "required"]), &["--polici", "--help"]);
+}
+
+#[test]
+fn bad_values_are_named_with_their_source() {
+    let folder = folder();
+    let file = folder.path().join("other.toml");
+    let from_file = |content: &str, words: &[&str]| {
+        fs::write(&file, content).expect("writes");
+        refuses(program(folder.path()).args(["serve", "--config", "other.toml"]), words);
+    };
+    from_file("policy = \"sometimes\"", &["policy", "other.toml", "sometimes", "opt-in"]);
+    from_file("open_registration = 7", &["open_registration", "other.toml", "bool"]);
+    from_file("session_lifetime = \"soon\"", &["session_lifetime", "other.toml", "7d, 12h or never"]);
+    from_file("this is not TOML", &["other.toml"]);
+    refuses(
+        program(folder.path()).arg("serve").env("MATRIX_2FA_LISTEN", "nowhere"),
+        &["MATRIX_2FA_LISTEN", "socket address"],
+    );
+    refuses(program(folder.path()).args(["serve", "--listen", "nowhere"]), &["--listen", "nowhere"]);
+    refuses(program(folder.path()).args(["serve", "--policy", "maybe"]), &["--policy", "maybe"]);
+    refuses(program(folder.path()).args(["serve", "--config", "missing.toml"]), &["--config", "missing.toml"]);
+    refuses(program(folder.path()).args(["serve", "--stage-prefix", "Nonsense"]), &["stage_prefix"]);
+    refuses(program(folder.path()).args(["serve", "--log", "=,="]), &["log"]);
+    let bad_name = ["serve", "--listen", "127.0.0.1:0", "--server-name", "no name"];
+    refuses(program(folder.path()).args(bad_name), &["server_name", "no name"]);
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let folder = folder();
+    fs::write(folder.path().join("matrix-2fa.toml"), "listen = \"127.0.0.1:1\"\ndata = \"from-file\"\n")
+        .expect("writes");
+    let mut command = program(folder.path());
+    // Port 1 would need root or be refused: only the flag's port can be taken. The name is bad, so that it ends after the merge.
+    command.env("MATRIX_2FA_DATA", "from-variable").args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--server-name",
+        "no name",
+    ]);
+    refuses(&mut command, &["no name"]);
+    assert!(folder.path().join("from-variable").is_dir() && !folder.path().join("from-file").exists());
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_touches_no_data() {
+    let folder = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = taken.local_addr().expect("has one").to_string();
+    refuses(program(folder.path()).args(["serve", "--listen", &address]), &[&address, "in use", "--listen"]);
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn help_names_every_setting() {
+    let folder = folder();
+    let help = program(folder.path()).args(["serve", "--help"]).output().expect("runs");
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    for setting in [
+        "--config",
+        "--listen",
+        "--data",
+        "--server-name",
+        "--open-registration",
+        "--policy",
+        "--stage-prefix",
+        "--password-and-code",
+        "--session-lifetime",
+        "--issuer",
+        "--public-base-url",
+        "--log",
+        "--password-hash-jobs",
+        "--password-hash-queue",
+        "--recovery-hash-jobs",
+        "--recovery-hash-queue",
+        "--cache-mib",
+        "MATRIX_2FA_",
+    ] {
+        assert!(help.contains(setting), "{setting} is not in the help");
+    }
+}
+
+#[test]
+fn the_data_folder_is_its_owners_alone_and_the_wrong_key_does_not_start() {
+    let folder = folder();
+    let mut server = Server::start(folder.path());
+    server.register(ALICE);
+    let mode = |path: &str| fs::metadata(folder.path().join(path)).expect("exists").permissions().mode() & 0o777;
+    assert_eq!((mode("data"), mode("data/matrix-2fa.key")), (0o700, 0o600));
+    assert_eq!(server.signal("-TERM"), Some(0));
+
+    let key = folder.path().join("data/matrix-2fa.key");
+    fs::rename(&key, folder.path().join("kept")).expect("renames");
+    refuses(
+        program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]),
+        &["matrix-2fa.key", "missing", "backup"],
+    );
+    fs::rename(folder.path().join("kept"), key).expect("renames");
+    let other_name = ["serve", "--listen", "127.0.0.1:0", "--server-name", "example.org"];
+    refuses(program(folder.path()).args(other_name), &["localhost", "example.org"]);
+}
+
+#[test]
+fn a_second_server_over_the_same_data_is_refused_and_so_is_the_administrator() {
+    let folder = folder();
+    let mut server = Server::start(folder.path());
+    server.register(ALICE);
+    refuses(program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]), &["in use", "stop"]);
+    let reset = ["admin", "reset", "@alice:localhost", "--data", "./data"];
+    refuses(program(folder.path()).args(reset), &["in use", "stop"]);
+    assert_eq!(server.signal("-INT"), Some(0));
+
+    let done = program(folder.path()).args(reset).output().expect("runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("@alice:localhost"));
+    let stranger = program(folder.path()).args(["admin", "reset", "@bob:localhost"]).output().expect("runs");
+    assert_eq!(stranger.status.code(), Some(1));
+    refuses(program(folder.path()).args(["admin", "reset", "alice", "--data", "./nothing"]), &["./nothing", "--data"]);
+}
+
+#[test]
+fn a_long_poll_does_not_hold_up_the_end() {
+    let folder = folder();
+    let mut server = Server::start(folder.path());
+    let token = server.register(ALICE);
+    let url = format!("{}/_matrix/client/v3/sync?since=s1&timeout=30000", server.url);
+    let poll = std::thread::spawn(move || {
+        reqwest::blocking::Client::new().get(url).bearer_auth(token).send().map(|answer| answer.status())
+    });
+    // Wait until the poll is in the server: it is there when its connection has been accepted, which nothing outside can see.
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    assert_eq!(server.signal("-TERM"), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(poll.join().expect("no panic").expect("an answer, not a broken connection").as_u16(), 200);
+}
+
+#[cfg(not(feature = "test-clock"))]
+#[test]
+fn without_the_feature_there_is_no_test_clock() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let (status, body) = server.post("/_test/clock", r#"{"now_ms": 1}"#);
+    assert_eq!(status, 404);
+    assert!(body.contains("M_UNRECOGNIZED"), "{body}");
+}
+
+#[cfg(feature = "test-clock")]
+#[test]
+fn with_the_feature_the_clock_obeys() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    assert_eq!(server.post("/_test/clock", r#"{"now_ms": 12345}"#), (200, r#"{"now_ms":12345}"#.to_owned()));
+    assert_eq!(server.post("/_test/clock", r#"{"now_ms": "x"}"#).0, 400);
+}

@@ -1,0 +1,63 @@
+//! Devices: list, rename, remove.
+
+use matrix_2fa::homeserver::HostError;
+use serde_json::{Value, json};
+
+use crate::{
+    host::{LocalHomeserver, until_committed},
+    logins::end_device,
+    records::{self, DEVICE, Device, Stored, device_key, put_of},
+    refuse::not_found,
+};
+
+impl LocalHomeserver {
+    /// A user's devices, by id.
+    pub(crate) async fn devices(&self, user: &str) -> Result<Vec<Device>, HostError> {
+        let stored = records::list(self.store.as_ref(), DEVICE, user).await?;
+        Ok(stored.into_iter().map(|stored| stored.value).collect())
+    }
+
+    /// One device, or 404.
+    pub(crate) async fn device(&self, user: &str, id: &str) -> Result<Stored<Device>, HostError> {
+        let stored = records::load(self.store.as_ref(), DEVICE, &device_key(user, id)).await?;
+        stored.ok_or_else(|| not_found("You have no such device."))
+    }
+
+    /// Gives a device another name.
+    pub(crate) async fn rename_device(&self, user: &str, id: &str, name: &str) -> Result<(), HostError> {
+        until_committed(async || {
+            let stored = self.device(user, id).await?;
+            let expected = stored.expected();
+            let device = Device { display_name: Some(name.to_owned()), ..stored.value };
+            self.commit(vec![put_of(DEVICE, device_key(user, id), expected, &device, user)?]).await
+        })
+        .await
+    }
+
+    /// Removes devices with their tokens, all in one commit. Unknown ones do not matter: they are as gone as they should be.
+    pub(crate) async fn remove_devices(&self, user: &str, ids: &[String]) -> Result<(), HostError> {
+        until_committed(async || {
+            let mut ids: Vec<&String> = ids.iter().collect();
+            ids.sort();
+            ids.dedup();
+            let mut changes = Vec::new();
+            for id in ids {
+                let stored = records::load(self.store.as_ref(), DEVICE, &device_key(user, id)).await?;
+                changes.extend(stored.iter().flat_map(|device| end_device(user, device)));
+            }
+            if changes.is_empty() { Ok(Some(())) } else { self.commit(changes).await }
+        })
+        .await
+    }
+}
+
+impl Device {
+    /// As the specification shows devices. What is not known is left out.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut shown = json!({ "device_id": self.id, "last_seen_ts": self.last_seen.as_millis() });
+        if let (Some(name), Some(shown)) = (&self.display_name, shown.as_object_mut()) {
+            shown.insert("display_name".to_owned(), name.as_str().into());
+        }
+        shown
+    }
+}

@@ -1,0 +1,167 @@
+//! [`LocalHomeserver`]: users, devices and tokens of one server, and how the module sees them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::request::Parts;
+use matrix_2fa::{
+    engine::Random,
+    homeserver::{Homeserver, HostError, Requester},
+    request::access_token,
+};
+use matrix_2fa_core::{Clock, Timestamp};
+use matrix_2fa_store::{Commit, Committed, Expected, RecordChange, Store};
+use ruma::{OwnedServerName, UserId};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use crate::{
+    logins::LoginRequest,
+    names,
+    password::Passwords,
+    records::{self, META, Stored, USER, User},
+    refuse::{forbidden, unavailable},
+    settings::{HomeserverError, HomeserverSettings},
+};
+
+/// A losing commit is decided again this often before the client is asked to come back.
+const ATTEMPTS: usize = 64;
+
+/// The reference homeserver's state. Everything durable is in the store.
+pub struct LocalHomeserver {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) passwords: Passwords,
+    pub(crate) settings: HomeserverSettings,
+    clock: Arc<dyn Clock>,
+    server: OwnedServerName,
+    closing: watch::Sender<bool>,
+}
+
+impl LocalHomeserver {
+    /// Opens the homeserver in `store`. A store that was made for another server name is refused: every id in it would be wrong.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: HomeserverSettings,
+    ) -> Result<Self, HomeserverError> {
+        let given = &settings.server_name;
+        let server = OwnedServerName::try_from(given.as_str())
+            .map_err(|_| HomeserverError::ServerName { given: given.clone() })?;
+        claim(store.as_ref(), given).await?;
+        let passwords = Passwords::new(&settings, Arc::clone(&random))?;
+        Ok(Self { store, random, passwords, settings, clock, server, closing: watch::Sender::new(false) })
+    }
+
+    /// Is there such a user (deactivated ones included)? `user` is a canonical id.
+    pub async fn exists(&self, user: &str) -> Result<bool, HostError> {
+        Ok(self.user(user).await?.is_some())
+    }
+
+    /// Lets waiting long polls answer now, because the process wants to end.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Returns when [`Self::close`] is called.
+    pub(crate) async fn closed(&self) {
+        // An error means that the sender is gone, and so are we.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The canonical id as ruma knows it.
+    pub(crate) fn parse_user(&self, user: &str) -> Result<ruma::OwnedUserId, HostError> {
+        UserId::parse(user).map_err(|_| forbidden("That is not a user of this server."))
+    }
+
+    pub(crate) async fn user(&self, user: &str) -> Result<Option<Stored<User>>, HostError> {
+        records::load(self.store.as_ref(), USER, user).await
+    }
+
+    /// A user who exists and was not deactivated.
+    pub(crate) async fn active_user(&self, user: &str) -> Result<Stored<User>, HostError> {
+        let found = self.user(user).await?.filter(|stored| stored.value.deactivated_at.is_none());
+        found.ok_or_else(|| forbidden("This account does not exist or was deactivated."))
+    }
+
+    /// One atomic step. `None` is a conflict: load again and decide again.
+    pub(crate) async fn commit(&self, records: Vec<RecordChange>) -> Result<Option<()>, HostError> {
+        let commit = Commit { records, ..Commit::default() };
+        match self.store.commit(commit).await.map_err(unavailable)? {
+            Committed::Done => Ok(Some(())),
+            Committed::Conflict => Ok(None),
+        }
+    }
+}
+
+/// Repeats an attempt that loads, decides and commits until no other writer got in between.
+pub(crate) async fn until_committed<T, F>(attempt: impl Fn() -> F) -> Result<T, HostError>
+where
+    F: Future<Output = Result<Option<T>, HostError>>,
+{
+    for _ in 0..ATTEMPTS {
+        if let Some(done) = attempt().await? {
+            return Ok(done);
+        }
+        tokio::task::yield_now().await;
+    }
+    Err(HostError::Overloaded { retry_after: std::time::Duration::from_secs(1) })
+}
+
+/// Writes the server name into a new store and compares it with an old one's.
+async fn claim(store: &dyn Store, given: &str) -> Result<(), HomeserverError> {
+    const KEY: &str = "server_name";
+    let next = matrix_2fa_store::NewRecord { bytes: given.as_bytes().to_vec(), ..Default::default() };
+    let claim = RecordChange::put(META, KEY, Expected::Absent, next);
+    let commit = Commit { records: vec![claim], ..Commit::default() };
+    if store.commit(commit).await? == Committed::Done {
+        return Ok(());
+    }
+    match store.record(META, KEY).await? {
+        Some(record) if record.bytes != given.as_bytes() => Err(HomeserverError::OtherServerName {
+            stored: String::from_utf8_lossy(&record.bytes).into_owned(),
+            given: given.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Homeserver for LocalHomeserver {
+    fn server_name(&self) -> &str {
+        self.server.as_str()
+    }
+
+    fn canonical_user(&self, given: &str) -> Option<String> {
+        names::canonical_user(given, &self.server)
+    }
+
+    async fn authenticate(&self, request: &Parts) -> Result<Requester, HostError> {
+        let token = access_token(request).ok_or(HostError::MissingToken)?;
+        self.requester(&token).await
+    }
+
+    async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
+        let stored = self.user(user).await?;
+        // Deactivated users have no password.
+        self.passwords.verify(password, stored.and_then(|stored| stored.value.password)).await
+    }
+
+    async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
+        self.end_sessions(user, keep).await
+    }
+
+    async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError> {
+        let request = LoginRequest::read(request)?;
+        Ok(self.log_in(user, &request).await?.into_json())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! End-to-end encryption keys, as far as clients need them to start: they are kept and given back, and nothing more.
+
+use std::collections::BTreeMap;
+
+use matrix_2fa::homeserver::HostError;
+use matrix_2fa_store::Expected;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    host::{LocalHomeserver, until_committed},
+    records::{self, CROSS_SIGNING, DEVICE_KEYS, device_key, put, put_of},
+    refuse::{kept, object},
+};
+
+/// A device's keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct DeviceKeys {
+    /// The device's id.
+    device: String,
+    /// The signed identity keys, JSON.
+    identity: Option<String>,
+    /// How many one-time keys were uploaded, by algorithm; nobody claims them here.
+    one_time: BTreeMap<String, u64>,
+}
+
+/// A user's cross-signing keys, JSON of an object with `master_key` and the like.
+pub(crate) type CrossSigning = String;
+
+/// The keys that may be in an upload, and under which name a query gives them back.
+pub(crate) const CROSS_SIGNING_KEYS: [(&str, &str); 3] = [
+    ("master_key", "master_keys"),
+    ("self_signing_key", "self_signing_keys"),
+    ("user_signing_key", "user_signing_keys"),
+];
+
+const ONE_TIME_ALGORITHMS: [&str; 2] = ["curve25519", "signed_curve25519"];
+
+impl LocalHomeserver {
+    /// Keeps what `POST /keys/upload` brings. Returns the counts of one-time keys.
+    pub(crate) async fn upload_keys(
+        &self,
+        user: &str,
+        device: &str,
+        body: &Map<String, Value>,
+    ) -> Result<BTreeMap<String, u64>, HostError> {
+        let identity = object(body, "device_keys")?.map(kept).transpose()?;
+        let one_time = object(body, "one_time_keys")?;
+        let key = device_key(user, device);
+        until_committed(async || {
+            let stored = records::load::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, &key).await?;
+            let expected = stored.as_ref().map_or(Expected::Absent, |stored| stored.expected());
+            let mut keys = stored.map(|stored| stored.value).unwrap_or_default();
+            let Some(owner) = records::load::<records::Device>(self.store.as_ref(), records::DEVICE, &key).await?
+            else {
+                return Err(crate::tokens::UNKNOWN);
+            };
+            keys.device = device.to_owned();
+            keys.identity = identity.clone().or(keys.identity);
+            for name in one_time.into_iter().flat_map(Map::keys) {
+                let algorithm = name.split_once(':').map(|(algorithm, _)| algorithm);
+                // Names of strangers are not counted, so that the record cannot grow without end.
+                if let Some(known) = ONE_TIME_ALGORITHMS.into_iter().find(|known| Some(*known) == algorithm) {
+                    *keys.one_time.entry(known.to_owned()).or_default() += 1;
+                }
+            }
+            let changes = vec![
+                put_of(DEVICE_KEYS, key.clone(), expected, &keys, user)?,
+                // A device that is being removed takes its keys along.
+                put_of(records::DEVICE, key.clone(), owner.expected(), &owner.value, user)?,
+            ];
+            Ok(self.commit(changes).await?.map(|()| keys.one_time))
+        })
+        .await
+    }
+
+    /// How many one-time keys a device has.
+    pub(crate) async fn one_time_keys(&self, user: &str, device: &str) -> Result<BTreeMap<String, u64>, HostError> {
+        let stored = records::load::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, &device_key(user, device)).await?;
+        Ok(stored.map(|stored| stored.value.one_time).unwrap_or_default())
+    }
+
+    /// The identity keys of a user's devices, by device id.
+    pub(crate) async fn identity_keys(&self, user: &str) -> Result<Map<String, Value>, HostError> {
+        let stored = records::list::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, user).await?;
+        let mut keys = Map::new();
+        for DeviceKeys { device, identity, .. } in stored.into_iter().map(|stored| stored.value) {
+            if let Some(identity) = identity {
+                keys.insert(device, parse(&identity)?.into());
+            }
+        }
+        Ok(keys)
+    }
+
+    /// A user's cross-signing keys.
+    pub(crate) async fn cross_signing(&self, user: &str) -> Result<Option<Map<String, Value>>, HostError> {
+        let stored = records::load::<CrossSigning>(self.store.as_ref(), CROSS_SIGNING, user).await?;
+        stored.map(|stored| parse(&stored.value)).transpose()
+    }
+
+    /// Keeps cross-signing keys. With `first` only if there are none yet: `false` says that there were, and nothing happened.
+    pub(crate) async fn keep_cross_signing(
+        &self,
+        user: &str,
+        body: &Map<String, Value>,
+        first: bool,
+    ) -> Result<bool, HostError> {
+        until_committed(async || {
+            let stored = records::load::<CrossSigning>(self.store.as_ref(), CROSS_SIGNING, user).await?;
+            if first && stored.is_some() {
+                return Ok(Some(false));
+            }
+            let expected = stored.as_ref().map_or(Expected::Absent, |stored| stored.expected());
+            let mut keys = stored.map(|stored| parse(&stored.value)).transpose()?.unwrap_or_default();
+            for (name, _) in CROSS_SIGNING_KEYS {
+                keys.extend(object(body, name)?.map(|key| (name.to_owned(), json!(key))));
+            }
+            let change = put(CROSS_SIGNING, user, expected, &kept(&keys)?)?;
+            Ok(self.commit(vec![change]).await?.map(|()| true))
+        })
+        .await
+    }
+}
+
+/// Reads back what we wrote. Unreadable keys are an error, never "no keys": the first upload needs no interactive auth.
+fn parse(json: &str) -> Result<Map<String, Value>, HostError> {
+    serde_json::from_str(json).map_err(|source| HostError::Unavailable(Box::new(source)))
+}

@@ -1,0 +1,59 @@
+//! Refreshing: a refresh token gives a new pair, and stays good until one of the new pair is used, so that a lost answer costs nothing.
+//!
+//! <https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens>
+
+use matrix_2fa::homeserver::HostError;
+
+use crate::{
+    host::{LocalHomeserver, until_committed},
+    logins::{Holder, TokenPair},
+    records::{self, ACCESS, Access, DEVICE, Device, REFRESH, Refresh, TokenHash, device_key, put, put_of},
+    tokens::{EXPIRED, UNKNOWN, drop_tokens},
+};
+
+impl LocalHomeserver {
+    /// A new pair for a refresh token.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<TokenPair, HostError> {
+        let hash = TokenHash::of(token);
+        until_committed(|| self.try_refresh(&hash)).await
+    }
+
+    async fn try_refresh(&self, hash: &TokenHash) -> Result<Option<TokenPair>, HostError> {
+        let store = self.store.as_ref();
+        let Refresh { user, device: id, generation, valid_until } =
+            records::load(store, REFRESH, hash.key()).await?.ok_or(UNKNOWN)?.value;
+        self.check_generation(&user, generation).await?;
+        if valid_until.is_some_and(|end| end <= self.now()) {
+            return Err(EXPIRED);
+        }
+        let key = device_key(&user, &id);
+        let stored = records::load::<Device>(store, DEVICE, &key).await?.ok_or(UNKNOWN)?;
+        let mut device = stored.value.clone();
+        let mut changes = Vec::new();
+        match device.pending.take() {
+            // 1. The token of an answer that nobody used yet: using it is what ends its predecessors.
+            Some(pending) if pending.refresh.as_ref() == Some(hash) => {
+                let Some(access) = records::load::<Access>(store, ACCESS, pending.access.key()).await? else {
+                    return Ok(None);
+                };
+                let promoted = Access { pending: false, ..access.value.clone() };
+                changes.push(put(ACCESS, pending.access.key(), access.expected(), &promoted)?);
+                let old = std::mem::replace(&mut device.tokens, pending);
+                changes.extend(drop_tokens(&old));
+            }
+            // 2. The present token: an earlier answer, if there was one, got lost; its tokens die.
+            pending if device.tokens.refresh.as_ref() == Some(hash) => {
+                changes.extend(pending.iter().flat_map(drop_tokens));
+            }
+            // 3. Somebody else's refresh was faster.
+            _ => return Ok(None),
+        }
+        let holder = Holder { user: &user, device: &id, generation, ends_at: device.ends_at };
+        let minted = self.mint(&holder, true, true)?;
+        changes.extend(minted.changes);
+        device.pending = Some(minted.hashes);
+        device.last_seen = self.now();
+        changes.push(put_of(DEVICE, key, stored.expected(), &device, &user)?);
+        Ok(self.commit(changes).await?.map(|()| minted.pair))
+    }
+}

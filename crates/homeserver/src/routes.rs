@@ -1,0 +1,30 @@
+//! The endpoints, one a file.
+
+pub(crate) mod change_password;
+pub(crate) mod check_username;
+pub(crate) mod create_filter;
+pub(crate) mod deactivate_account;
+pub(crate) mod delete_device;
+pub(crate) mod delete_devices;
+pub(crate) mod discover_homeserver;
+pub(crate) mod edit_profile;
+pub(crate) mod issue_login_token;
+pub(crate) mod list_devices;
+pub(crate) mod list_joined_rooms;
+pub(crate) mod list_push_rules;
+pub(crate) mod list_threepids;
+pub(crate) mod log_out;
+pub(crate) mod log_out_everywhere;
+pub(crate) mod query_keys;
+pub(crate) mod read_capabilities;
+pub(crate) mod read_device;
+pub(crate) mod read_filter;
+pub(crate) mod read_profile;
+pub(crate) mod read_versions;
+pub(crate) mod read_whoami;
+pub(crate) mod refresh_token;
+pub(crate) mod register_user;
+pub(crate) mod rename_device;
+pub(crate) mod sync_events;
+pub(crate) mod upload_keys;
+pub(crate) mod upload_signing_keys;

@@ -1,0 +1,152 @@
+//! `kill -9` at any moment: whatever was acknowledged is there, and every commit is there as a whole or not at all.
+//!
+//! The child is this same binary. It commits in a loop and prints a line for each commit that returned.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, whose child process reports on stdout")]
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use matrix_2fa_core::{Account, Event, EventKind, Timestamp, event::Origin};
+use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store};
+use matrix_2fa_store_sled::{Options, SledStore};
+
+const FOLDER: &str = "STORE_KILL_FOLDER";
+const USERS: usize = 16;
+const STATE: Kind = Kind("state");
+const SESSION: Kind = Kind("session");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done() {
+    if let Some(folder) = env::var_os(FOLDER) {
+        return commit_until_killed(Path::new(&folder)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = BTreeMap::new();
+    for acknowledgements in [0, 1, 2, 17, 40, 100, 333, 1000, 5, 2000] {
+        kill_after(acknowledgements, folder.path(), &mut acknowledged);
+        check(folder.path(), &acknowledged).await;
+    }
+    assert_eq!(acknowledged.len(), USERS);
+}
+
+fn user(number: usize) -> String {
+    format!("@user{number}:example.org")
+}
+
+async fn commit_until_killed(folder: &Path) {
+    let store = Arc::new(SledStore::open(folder, Options::default()).unwrap());
+    println!("open");
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..USERS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let user = user(number);
+            let mut version = store.load(&user).await.unwrap().version;
+            loop {
+                assert_eq!(store.commit(step(&user, version)).await.unwrap(), Committed::Done);
+                version += 1;
+                let line = format!("ack {user} {version}\n");
+                std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+            }
+        });
+    }
+    tasks.spawn(async move {
+        for now in 0.. {
+            store.sweep(Timestamp::from_millis(now / 4), 3).await.unwrap();
+        }
+    });
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+}
+
+/// Account, event, a record that counts along, a record that moves from key to key, and one that is going to be swept.
+fn step(user: &str, version: u64) -> Commit {
+    let next = version + 1;
+    let owned = |expires_at| NewRecord { bytes: next.to_be_bytes().to_vec(), user: Some(user.to_owned()), expires_at };
+    let before = if version == 0 { Expected::Absent } else { Expected::Version(version) };
+    Commit {
+        account: Some(AccountChange { user: user.to_owned(), expected: version, account: Account::default() }),
+        events: vec![Event {
+            at: Timestamp::from_millis(next),
+            user: user.to_owned(),
+            origin: Origin::default(),
+            kind: EventKind::EnrollmentStarted { id: next.to_string() },
+        }],
+        records: vec![
+            RecordChange::put(STATE, user, before, NewRecord { user: None, ..owned(None) }),
+            RecordChange::delete(STATE, format!("{user} {version}"), Expected::Any),
+            RecordChange::put(STATE, format!("{user} {next}"), Expected::Absent, owned(None)),
+            RecordChange::put(
+                SESSION,
+                format!("{user} {next}"),
+                Expected::Absent,
+                owned(Some(Timestamp::from_millis(next))),
+            ),
+        ],
+    }
+}
+
+/// Runs the child until it has acknowledged so many commits, and notes every acknowledgement that it managed to write before it died.
+fn kill_after(acknowledgements: usize, folder: &Path, acknowledged: &mut BTreeMap<String, u64>) {
+    let test = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut seen = 0;
+    let mut open = false;
+    let mut line = String::new();
+    while lines.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
+        open |= line.contains("open");
+        if let Some(acknowledgement) = line.trim_end().strip_prefix("ack ") {
+            let (user, version) = acknowledgement.split_once(' ').unwrap();
+            acknowledged.insert(user.to_owned(), version.parse().unwrap());
+            seen += 1;
+        }
+        if open && seen >= acknowledgements {
+            // From here on this drains what the child wrote before it died.
+            child.kill().unwrap();
+        }
+        line.clear();
+    }
+    assert!(!child.wait().unwrap().success());
+    assert!(open && seen >= acknowledgements, "the child died by itself after {seen} acknowledgements");
+}
+
+async fn check(folder: &Path, acknowledged: &BTreeMap<String, u64>) {
+    let store = SledStore::open(folder, Options::default()).unwrap();
+    let mut sessions = 0;
+    for number in 0..USERS {
+        let user = user(number);
+        let version = store.load(&user).await.unwrap().version;
+        let acknowledged = acknowledged.get(&user).copied().unwrap_or(0);
+        // One commit may have been on disk, and not yet acknowledged, in each of the rounds since.
+        assert!(version >= acknowledged, "{user} lost {acknowledged}, has {version}");
+
+        let state = store.record(STATE, &user).await.unwrap();
+        assert_eq!(state.map_or(0, |record| record.version), version);
+        let moving: Vec<_> = store.records_of(STATE, &user).await.unwrap().into_iter().map(|(key, _)| key).collect();
+        let expected = (version > 0).then(|| format!("{user} {version}"));
+        assert_eq!(moving, expected.into_iter().collect::<Vec<_>>());
+        let events = store.events(&user, Timestamp::default(), usize::MAX).await.unwrap();
+        let times: Vec<_> = events.iter().map(|event| event.at.as_millis()).collect();
+        assert_eq!(times, (1..=version).collect::<Vec<_>>());
+        sessions += store.records_of(SESSION, &user).await.unwrap().len();
+    }
+    // Both indexes agree: what the index by user has is exactly what can be swept.
+    assert_eq!(store.sweep(Timestamp::from_millis(u64::MAX), usize::MAX).await.unwrap(), sessions);
+    for number in 0..USERS {
+        assert_eq!(store.records_of(SESSION, &user(number)).await.unwrap(), []);
+    }
+}

@@ -1,0 +1,203 @@
+//! Records, their index by user, and sweeping.
+
+use std::sync::Arc;
+
+use super::*;
+
+pub async fn what_a_record_change_expects_is_checked(store: Arc<dyn Store>) {
+    let put = |expected| records([RecordChange::put(SESSION, "key", expected, record("x", None, None))]);
+    let delete = |expected| records([RecordChange::delete(SESSION, "key", expected)]);
+
+    conflict(&*store, put(Expected::Version(1))).await;
+    conflict(&*store, put(Expected::Version(0))).await;
+    conflict(&*store, delete(Expected::Version(1))).await;
+    done(&*store, delete(Expected::Any)).await;
+    done(&*store, delete(Expected::Absent)).await;
+    assert_eq!(version(&*store, "key").await, None);
+
+    done(&*store, put(Expected::Absent)).await;
+    assert_eq!(version(&*store, "key").await, Some(1));
+    conflict(&*store, put(Expected::Absent)).await;
+    conflict(&*store, delete(Expected::Absent)).await;
+    done(&*store, put(Expected::Any)).await;
+    assert_eq!(version(&*store, "key").await, Some(2));
+    conflict(&*store, put(Expected::Version(1))).await;
+    conflict(&*store, put(Expected::Version(3))).await;
+    done(&*store, put(Expected::Version(2))).await;
+    assert_eq!(version(&*store, "key").await, Some(3));
+    conflict(&*store, delete(Expected::Version(2))).await;
+    done(&*store, delete(Expected::Version(3))).await;
+    assert_eq!(version(&*store, "key").await, None);
+}
+
+pub async fn a_deleted_record_starts_again(store: Arc<dyn Store>) {
+    for _ in 0..3 {
+        done(&*store, records([put("key", record("x", Some("@a:b"), Some(1)))])).await;
+        assert_eq!(version(&*store, "key").await, Some(1));
+        done(&*store, records([RecordChange::delete(SESSION, "key", Expected::Any)])).await;
+        assert_eq!(version(&*store, "key").await, None);
+        assert_eq!(store.records_of(SESSION, "@a:b").await.unwrap(), []);
+        assert_eq!(store.sweep(at(10), 10).await.unwrap(), 0);
+    }
+}
+
+pub async fn changes_of_one_key_in_one_commit_run_in_order(store: Arc<dyn Store>) {
+    let twice = [put("key", record("one", Some("@a:b"), Some(1))), put("key", record("two", Some("@c:d"), Some(20)))];
+    done(&*store, records(twice)).await;
+    let stored = found(&*store, "key").await.unwrap();
+    assert_eq!((stored.version, stored.bytes.as_slice()), (2, b"two".as_slice()));
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+    assert_eq!(keys_of(&*store, SESSION, "@c:d").await, ["key"]);
+    assert_eq!(store.sweep(at(1), 10).await.unwrap(), 0);
+
+    let delete = || RecordChange::delete(SESSION, "key", Expected::Any);
+    done(&*store, records([delete(), put("key", record("three", Some("@c:d"), Some(20)))])).await;
+    assert_eq!(version(&*store, "key").await, Some(1));
+    assert_eq!(keys_of(&*store, SESSION, "@c:d").await, ["key"]);
+    done(&*store, records([put("key", record("four", Some("@a:b"), Some(30))), delete()])).await;
+    assert_eq!(version(&*store, "key").await, None);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+    assert_eq!(store.sweep(at(100), 10).await.unwrap(), 0);
+}
+
+pub async fn records_keep_everything_they_are_given(store: Arc<dyn Store>) {
+    let big: Vec<u8> = (0..48 * 1024).map(|n: u32| n as u8).collect();
+    for bytes in [Vec::new(), vec![0], vec![0xff; 300], big] {
+        for user in [None, Some(""), Some("@a:b")] {
+            for expires_at in [None, Some(at(0)), Some(at(u64::MAX))] {
+                let next = NewRecord { bytes: bytes.clone(), user: user.map(str::to_owned), expires_at };
+                done(&*store, records([put("key", next)])).await;
+                let stored = found(&*store, "key").await.unwrap();
+                assert_eq!((stored.user.as_deref(), stored.expires_at), (user, expires_at));
+                assert!(stored.bytes == bytes);
+            }
+        }
+    }
+}
+
+const ODD_KEYS: [&str; 12] =
+    ["", ":", "/", " ", "a", "a:", "a:b", "a/b", "a b", "\u{1}", "schlüssel ☃ \u{10ffff}", "..\\../\"'%00"];
+
+pub async fn keys_may_have_any_characters(store: Arc<dyn Store>) {
+    for key in ODD_KEYS {
+        done(&*store, records([put(key, record(key, Some("@a:b"), Some(5)))])).await;
+    }
+    let mut sorted = ODD_KEYS;
+    sorted.sort_unstable();
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, sorted);
+    for key in ODD_KEYS {
+        assert_eq!(found(&*store, key).await.unwrap().bytes, key.as_bytes(), "{key:?}");
+    }
+    let long = "k".repeat(2000);
+    done(&*store, records([put(&long, record("long", Some("@c:d"), Some(5)))])).await;
+    assert_eq!(keys_of(&*store, SESSION, "@c:d").await, [long]);
+    assert_eq!(store.sweep(at(5), 100).await.unwrap(), ODD_KEYS.len() + 1);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+}
+
+pub async fn kinds_are_not_mixed(store: Arc<dyn Store>) {
+    // As bytes, `session` + `s_key` and `sessions` + `_key` are the same.
+    let one = RecordChange::put(SESSION, "s_key", Expected::Absent, record("one", Some("@a:b"), Some(5)));
+    let two = RecordChange::put(SESSIONS, "_key", Expected::Absent, record("two", Some("@a:b"), Some(5)));
+    done(&*store, records([one, two])).await;
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["s_key"]);
+    assert_eq!(keys_of(&*store, SESSIONS, "@a:b").await, ["_key"]);
+    assert_eq!(store.record(SESSIONS, "s_key").await.unwrap(), None);
+    done(&*store, records([RecordChange::delete(SESSION, "s_key", Expected::Version(1))])).await;
+    assert_eq!(keys_of(&*store, SESSIONS, "@a:b").await, ["_key"]);
+    assert_eq!(store.sweep(at(5), 10).await.unwrap(), 1);
+}
+
+pub async fn the_index_by_user_follows_every_change(store: Arc<dyn Store>) {
+    let owners = [None, Some("@a:b"), Some("@a:b"), Some("@c:d"), None, Some("@a:b")];
+    for (change, owner) in owners.into_iter().enumerate() {
+        let bytes = format!("value {change}");
+        done(&*store, records([put("key", record(&bytes, owner, None))])).await;
+        for user in ["@a:b", "@c:d"] {
+            let listed = store.records_of(SESSION, user).await.unwrap();
+            let expected = found(&*store, "key").await.filter(|_| owner == Some(user));
+            assert_eq!(listed, expected.map(|record| ("key".to_owned(), record)).into_iter().collect::<Vec<_>>());
+        }
+    }
+    done(&*store, records([RecordChange::delete(SESSION, "key", Expected::Any)])).await;
+    assert_eq!(store.records_of(SESSION, "@a:b").await.unwrap(), []);
+}
+
+pub async fn the_index_by_user_knows_users_apart(store: Arc<dyn Store>) {
+    for (number, user) in SIMILAR_USERS.into_iter().enumerate() {
+        for key in ["", "c", ":c", "key"] {
+            done(&*store, records([put(&format!("{key}{number}"), record(user, Some(user), None))])).await;
+        }
+    }
+    for user in SIMILAR_USERS {
+        let listed = store.records_of(SESSION, user).await.unwrap();
+        assert_eq!(listed.len(), 4, "{user:?}");
+        assert!(
+            listed.iter().all(|(_, record)| record.user.as_deref() == Some(user) && record.bytes == user.as_bytes())
+        );
+    }
+}
+
+pub async fn sweeping_takes_the_oldest_first(store: Arc<dyn Store>) {
+    for expiry in [300, 100, 256, 255, 70_000, 200] {
+        done(&*store, records([put(&expiry.to_string(), record("x", Some("@a:b"), Some(expiry)))])).await;
+    }
+    done(&*store, records([put("never", record("x", Some("@a:b"), None))])).await;
+    assert_eq!(store.sweep(at(400), 0).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(400), 2).await.unwrap(), 2);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["255", "256", "300", "70000", "never"]);
+    assert_eq!(store.sweep(at(400), 2).await.unwrap(), 2);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["300", "70000", "never"]);
+    assert_eq!(store.sweep(at(400), 2).await.unwrap(), 1);
+    assert_eq!(store.sweep(at(400), 2).await.unwrap(), 0);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["70000", "never"]);
+}
+
+pub async fn sweeping_stops_exactly_at_now(store: Arc<dyn Store>) {
+    let changes = [99, 100, 101].map(|expiry| put(&expiry.to_string(), record("x", None, Some(expiry))));
+    done(&*store, records(changes)).await;
+    assert_eq!(store.sweep(at(98), 10).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(100), 10).await.unwrap(), 2);
+    assert!(found(&*store, "101").await.is_some(), "swept before its time");
+    assert!(found(&*store, "100").await.is_none() && found(&*store, "99").await.is_none());
+}
+
+pub async fn a_record_put_again_is_not_swept_by_its_old_expiry(store: Arc<dyn Store>) {
+    for (key, next) in [("later", Some(500)), ("never", None), ("same", Some(100)), ("earlier", Some(50))] {
+        done(&*store, records([put(key, record("x", None, Some(100)))])).await;
+        done(&*store, records([put(key, record("y", None, next))])).await;
+    }
+    assert_eq!(store.sweep(at(50), 10).await.unwrap(), 1);
+    assert_eq!(store.sweep(at(100), 10).await.unwrap(), 1);
+    assert_eq!(version(&*store, "later").await, Some(2));
+    assert_eq!(version(&*store, "never").await, Some(2));
+    assert_eq!(store.sweep(at(500), 10).await.unwrap(), 1);
+    assert_eq!(store.sweep(at(u64::MAX), 10).await.unwrap(), 0);
+    assert_eq!(version(&*store, "never").await, Some(2));
+}
+
+pub async fn sweeping_cleans_the_index_by_user(store: Arc<dyn Store>) {
+    done(&*store, records([put("key", record("x", Some("@a:b"), Some(5)))])).await;
+    assert_eq!(store.sweep(at(5), 10).await.unwrap(), 1);
+    assert_eq!(store.records_of(SESSION, "@a:b").await.unwrap(), []);
+    done(&*store, records([RecordChange::put(SESSION, "key", Expected::Absent, record("y", Some("@c:d"), None))]))
+        .await;
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+    assert_eq!(keys_of(&*store, SESSION, "@c:d").await, ["key"]);
+}
+
+pub async fn many_records_of_one_user(store: Arc<dyn Store>) {
+    let all: Vec<_> = (0..1000).map(|n| format!("{n:04}")).collect();
+    done(&*store, records(all.iter().map(|key| put(key, record(key, Some("@a:b"), Some(7)))))).await;
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, all);
+    assert_eq!(store.sweep(at(7), 900).await.unwrap(), 900);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await.len(), 100);
+    let rest = store.records_of(SESSION, "@a:b").await.unwrap();
+    done(
+        &*store,
+        records(rest.into_iter().map(|(key, r)| RecordChange::delete(SESSION, key, Expected::Version(r.version)))),
+    )
+    .await;
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+    assert_eq!(store.sweep(at(7), 10).await.unwrap(), 0);
+}

@@ -1,0 +1,62 @@
+//! Everything but the black-box suite.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::Workspace;
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// Formatting, lints, documentation, supply chain.
+pub fn all(workspace: &Workspace) -> Result<()> {
+    format(workspace)?;
+    workspace.run("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
+    workspace.run("cargo clippy --package matrix-2fa-cli --features test-clock --locked -- -D warnings")?;
+    let strict = workspace.shell.push_env("RUSTDOCFLAGS", "-D warnings");
+    workspace.run("cargo doc --workspace --no-deps --locked")?;
+    drop(strict);
+    deny(workspace)
+}
+
+/// Formatting.
+pub fn format(workspace: &Workspace) -> Result<()> {
+    workspace.run("cargo fmt --all --check")
+}
+
+/// Licences, bans and sources. Advisories need a database from outside the registries.
+pub fn deny(workspace: &Workspace) -> Result<()> {
+    let shell = &workspace.shell;
+    let tools = workspace.metadata.target_directory.join("tools");
+    let mut deny = std::path::PathBuf::from("cargo-deny");
+    if cmd!(shell, "{deny} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        deny = tools.join("bin/cargo-deny").into();
+    }
+    if !deny.starts_with("cargo-deny") && !deny.exists() {
+        eprintln!("\ncargo-deny is missing: installing it under {tools}, which takes some minutes");
+        let build = tools.join("build");
+        cmd!(shell, "cargo install cargo-deny --version {CARGO_DENY} --locked --root {tools} --target-dir {build}").run()?;
+    }
+    cmd!(shell, "{deny} --offline check licenses bans sources").run()?;
+    Ok(())
+}
+
+/// Doctests, unit tests, and the integration tests of each crate.
+pub fn tests(workspace: &Workspace) -> Result<()> {
+    workspace.run("cargo test --workspace --doc --locked")?;
+    let mut rest = "cargo test --workspace --locked --lib --bins".to_owned();
+    let mut names: Vec<&str> = workspace
+        .metadata
+        .packages
+        .iter()
+        .flat_map(|package| &package.targets)
+        .filter(|target| target.is_test() && target.name != "conformance")
+        .map(|target| target.name.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        rest.push_str(" --test ");
+        rest.push_str(name);
+    }
+    workspace.run(&rest)
+}

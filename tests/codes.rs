@@ -1,0 +1,8 @@
+//! What a code may do, at every door.
+
+mod durability;
+mod format;
+mod guessing;
+mod one_use;
+mod recovery;
+mod window;

@@ -1,0 +1,70 @@
+//! The map of the crates: which may import which. `crates/README.md` says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Normal dependencies between the crates of this workspace, and no others.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("matrix-2fa-core", &[]),
+    ("matrix-2fa-store", &["matrix-2fa-core"]),
+    ("matrix-2fa-store-sled", &["matrix-2fa-core", "matrix-2fa-store"]),
+    ("matrix-2fa-engine", &["matrix-2fa-core", "matrix-2fa-store"]),
+    ("matrix-2fa", &["matrix-2fa-core", "matrix-2fa-engine", "matrix-2fa-store"]),
+    ("matrix-2fa-homeserver", &["matrix-2fa", "matrix-2fa-core", "matrix-2fa-store"]),
+    (
+        "matrix-2fa-cli",
+        &["matrix-2fa", "matrix-2fa-core", "matrix-2fa-engine", "matrix-2fa-homeserver", "matrix-2fa-store", "matrix-2fa-store-sled"],
+    ),
+    ("xtask", &[]),
+];
+
+/// Crates that must not appear below these, however deep: core is pure, and the public face of the module names no host's types.
+const BANNED: [(&str, &[&str]); 3] = [
+    ("matrix-2fa-core", &["tokio", "axum", "rand", "sled", "getrandom", "chrono", "async-trait"]),
+    ("matrix-2fa", &["ruma", "sled", "clap", "figment"]),
+    ("matrix-2fa-homeserver", &["sled", "clap", "figment"]),
+];
+
+#[test]
+fn crates_import_only_what_the_architecture_allows() {
+    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
+    let members: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        ALLOWED.iter().map(|(name, edges)| (*name, edges.iter().copied().collect())).collect();
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let ours = |kind: DependencyKind| {
+            package.dependencies.iter().filter(move |dependency| dependency.kind == kind).map(|dependency| dependency.name.as_str())
+        };
+        assert!(!ours(DependencyKind::Normal).any(|name| name == "xtask" || name == "matrix-2fa-conformance"), "{name}");
+        if name == "matrix-2fa-conformance" {
+            continue;
+        }
+        let edges: BTreeSet<&str> = ours(DependencyKind::Normal).filter(|dependency| members.contains(dependency)).collect();
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is new: put it on the map, here and in crates/README.md"));
+        let surplus: Vec<_> = edges.difference(allowed).collect();
+        assert!(surplus.is_empty(), "{name} must not import {surplus:?}");
+    }
+}
+
+#[test]
+fn nothing_banned_lies_below_the_pure_crates() {
+    let metadata = MetadataCommand::new().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
+    let resolve = metadata.resolve.as_ref().expect("resolved");
+    let name_of = |id: &cargo_metadata::PackageId| metadata[id].name.as_str();
+    for (name, banned) in BANNED {
+        let mut open: Vec<_> = resolve.nodes.iter().filter(|node| name_of(&node.id) == name).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(node) = open.pop() {
+            for dependency in &node.deps {
+                let normal = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+                if normal && seen.insert(&dependency.pkg) {
+                    open.extend(resolve.nodes.iter().filter(|node| node.id == dependency.pkg));
+                }
+            }
+        }
+        let found: Vec<&str> = seen.into_iter().map(name_of).filter(|dependency| banned.contains(dependency)).collect();
+        assert!(found.is_empty(), "{name} must not lead to {found:?}");
+    }
+}

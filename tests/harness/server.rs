@@ -1,0 +1,322 @@
+//! A server under test: started here and stopped by its process id, or somebody else's.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs::{self, File},
+    io::{BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::UNIX_EPOCH,
+};
+
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Answer, Enrolled, Request, User, request::http_client};
+
+/// What a test needs beyond HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs<'a> {
+    /// To set the clock.
+    Clock,
+    /// To kill the process and start it again.
+    Process,
+    /// These `MATRIX_2FA_*` variables.
+    Settings(&'a [(&'a str, &'a str)]),
+    /// A server as it is without `--open-registration`.
+    ClosedRegistration,
+}
+
+/// A server. Clones are the same server; the last one stops it.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    base_url: Mutex<String>,
+    /// None: somebody else's server.
+    process: Option<Process>,
+}
+
+struct Process {
+    command: Mutex<Command>,
+    folder: TempDir,
+    child: Mutex<Child>,
+}
+
+/// Tests that could not say anything about a foreign server.
+static NOT_APPLICABLE: AtomicUsize = AtomicUsize::new(0);
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
+impl Server {
+    /// The server of `CONFORMANCE_BASE_URL`, or one of our own.
+    pub fn start() -> Self {
+        match env::var("CONFORMANCE_BASE_URL") {
+            Ok(url) => Self(Arc::new(Inner {
+                client: http_client(None),
+                base_url: Mutex::new(url.trim_end_matches('/').to_owned()),
+                process: None,
+            })),
+            Err(_) => Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), Needs::Clock),
+        }
+    }
+
+    /// A server of our own of which the test may ask more than HTTP. None, printed and counted, if the suite runs against a foreign one.
+    #[track_caller]
+    pub fn start_with(needs: Needs<'_>) -> Option<Self> {
+        if env::var_os("CONFORMANCE_BASE_URL").is_some() {
+            not_applicable(needs);
+            return None;
+        }
+        Some(Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), needs))
+    }
+
+    /// Starts `binary` on a free port over an empty data folder.
+    pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let mut command = Command::new(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
+        command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        match needs {
+            Needs::ClosedRegistration => {}
+            Needs::Settings(settings) => {
+                command.arg("--open-registration").envs(settings.iter().copied());
+            }
+            Needs::Clock | Needs::Process => {
+                command.arg("--open-registration");
+            }
+        }
+        let (child, base_url) = spawn(&mut command, folder.path());
+        let process = Process { command: Mutex::new(command), folder, child: Mutex::new(child) };
+        Self(Arc::new(Inner { client: http_client(None), base_url: Mutex::new(base_url), process: Some(process) }))
+    }
+
+    /// Where it listens.
+    pub fn base_url(&self) -> String {
+        self.0.base_url.lock().unwrap().clone()
+    }
+
+    /// A request to it.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        Request::new(self, &self.0.client, method, path)
+    }
+
+    /// A request to it from another loopback address.
+    pub fn request_from(&self, address: [u8; 4], method: &str, path: &str) -> Request {
+        Request::new(self, &http_client(Some(address)), method, path)
+    }
+
+    /// GET, without a token.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send()
+    }
+
+    /// POST, without a token.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request("POST", path).json(body).send()
+    }
+
+    /// Somebody new, without a second factor.
+    #[track_caller]
+    pub fn user(&self) -> User {
+        User::register(self, &fresh_name())
+    }
+
+    /// Somebody new, with an authenticator and recovery codes.
+    #[track_caller]
+    pub fn enrolled_user(&self) -> Enrolled {
+        self.user().enroll()
+    }
+
+    /// What the server's clock shows, milliseconds since 1970. A foreign server is taken to know the real time.
+    pub fn now_ms(&self) -> u64 {
+        if self.0.process.is_none() {
+            #[expect(clippy::disallowed_methods, reason = "a foreign server runs on the real clock")]
+            let now = std::time::SystemTime::now();
+            return u64::try_from(now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).expect("in range");
+        }
+        self.test_clock(None)
+    }
+
+    /// Sets the server's clock, forward or back.
+    pub fn set_clock(&self, now_ms: u64) {
+        assert!(self.0.process.is_some(), "this test moves the clock: it must start with `Needs::Clock`");
+        self.test_clock(Some(now_ms));
+    }
+
+    /// Moves the server's clock forward.
+    pub fn advance(&self, ms: u64) {
+        self.set_clock(self.now_ms() + ms);
+    }
+
+    fn test_clock(&self, set: Option<u64>) -> u64 {
+        let url = format!("{}/_test/clock", self.base_url());
+        let request = match set {
+            Some(now_ms) => self.0.client.post(url).json(&json!({ "now_ms": now_ms })),
+            None => self.0.client.get(url),
+        };
+        let response = request.send().expect("the test clock answers");
+        assert!(response.status().is_success(), "built without `--features test-clock`? {}", response.status());
+        match set {
+            Some(now_ms) => now_ms,
+            None => response.json::<Value>().expect("JSON")["now_ms"].as_u64().expect("milliseconds"),
+        }
+    }
+
+    /// `kill -9`: nothing in the process gets a chance to tidy up.
+    pub fn kill_9(&self) {
+        let mut child = self.process().child.lock().unwrap();
+        child.kill().expect("it was alive");
+        child.wait().expect("it is ours");
+    }
+
+    /// Asks the process to end, and gives back its exit code.
+    pub fn terminate(&self) -> Option<i32> {
+        let mut child = self.process().child.lock().unwrap();
+        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
+        assert!(told.success());
+        child.wait().expect("it is ours").code()
+    }
+
+    /// Starts the process again over the same data, on a new port. A test clock starts at the real time again: the caller who
+    /// moved it must set it.
+    pub fn restart(&self) {
+        let process = self.process();
+        let (child, base_url) = spawn(&mut process.command.lock().unwrap(), process.folder.path());
+        *process.child.lock().unwrap() = child;
+        *self.0.base_url.lock().unwrap() = base_url;
+    }
+
+    /// Dies and comes back, with the clock where it was.
+    pub fn kill_9_and_restart(&self) {
+        let now = self.now_ms();
+        self.kill_9();
+        self.restart();
+        self.set_clock(now);
+    }
+
+    /// Everything that lies in the data folder, byte by byte.
+    pub fn dump(&self) -> Vec<u8> {
+        let mut dump = Vec::new();
+        let mut folders = vec![self.data_folder()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("readable").flatten() {
+                if entry.path().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    dump.extend(fs::read(entry.path()).expect("readable"));
+                }
+            }
+        }
+        dump
+    }
+
+    /// Where the server keeps its data.
+    pub fn data_folder(&self) -> PathBuf {
+        self.process().folder.path().join("data")
+    }
+
+    fn process(&self) -> &Process {
+        self.0.process.as_ref().expect("this test must start with `Needs::Process`")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _already_dead = child.kill();
+        let _status = child.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(30).collect();
+            let tail = tail.into_iter().rev().fold(String::new(), |mut all, line| {
+                let _ = writeln!(all, "    {line}");
+                all
+            });
+            let _ = writeln!(std::io::stderr(), "  the server's last words:\n{tail}");
+        }
+    }
+}
+
+/// Starts the server and waits for its ready line; there is nothing to poll and nothing to sleep for.
+fn spawn(command: &mut Command, folder: &Path) -> (Child, String) {
+    let log = File::options().create(true).append(true).open(folder.join("stderr")).expect("a log file");
+    let mut child = command.stderr(log).spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
+    match line.trim().strip_prefix("matrix-2fa is ready: ") {
+        Some(url) => (child, url.to_owned()),
+        None => {
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+            panic!("the server did not get ready; it said {line:?} and {log}");
+        }
+    }
+}
+
+/// The server binary that this variable names; else the one that `cargo xtask test` built last.
+pub fn server_binary(variable: &str) -> PathBuf {
+    let built = match variable {
+        "MATRIX_2FA_BIN" => "matrix-2fa",
+        _ => "matrix-2fa-test-clock",
+    };
+    prepared(variable, &format!("servers/{built}"))
+}
+
+/// A file that `cargo xtask test` prepares for the real clients: the variable, else its place under `target`.
+pub fn client_tool(variable: &str, place: &str) -> PathBuf {
+    prepared(variable, place)
+}
+
+fn prepared(variable: &str, place: &str) -> PathBuf {
+    let path = env::var_os(variable)
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/conformance").join(place), PathBuf::from);
+    assert!(path.exists(), "{} is not there: run `cargo xtask test`, or set {variable}", path.display());
+    path
+}
+
+/// Prints and counts, past the capture of the test runner, so that nobody takes silence for success.
+#[track_caller]
+fn not_applicable(needs: Needs<'_>) {
+    let count = NOT_APPLICABLE.fetch_add(1, Ordering::SeqCst) + 1;
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    let _ = writeln!(std::io::stderr(), "not applicable ({count} so far): {test} needs {needs:?}");
+    assert!(env::var_os("CONFORMANCE_STRICT").is_none(), "not applicable to a foreign server, and the run is strict");
+}
+
+/// A name that nobody ever had: this process, a counter, and the moment of its start for a server that outlives us.
+fn fresh_name() -> String {
+    static STARTED: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let folder = TempDir::with_prefix("n").expect("a temporary folder");
+        folder.path().file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).expect("a name")
+    });
+    let started = STARTED.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+    format!("u{}{started}{}", NAMES.fetch_add(1, Ordering::SeqCst), std::process::id())
+}
+
+/// Runs `count` copies of `act` at the same moment and collects what they return.
+pub fn simultaneously<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(count);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|n| {
+                let (barrier, act) = (&barrier, &act);
+                scope.spawn(move || {
+                    barrier.wait();
+                    act(n)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}

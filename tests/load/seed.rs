@@ -1,0 +1,108 @@
+//! Users who have an authenticator and an open login session whose password stage is passed.
+
+use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
+
+use matrix_2fa_core::{
+    Account, AuthSession, Context, Flow, Operation, Params, Policy, RecoverySet, Seed, Stage,
+    account::{Confirmation, NewAuthenticator, OpenedSeed},
+    event::Origin,
+    recovery::{CODES, HashParams},
+    secret::RecoveryDigest,
+    throttle::ClientTag,
+    totp::code_at,
+};
+use matrix_2fa_engine::{Engine, OsRandom, Random};
+use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, codec};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use crate::{Bench, Failure};
+
+/// As the reference homeserver stores a user.
+#[derive(Default, Serialize)]
+struct User {
+    password: Option<String>,
+    generation: u64,
+    created_at: u64,
+    deactivated_at: Option<u64>,
+    displayname: Option<String>,
+    avatar_url: Option<String>,
+}
+
+/// Makes `users` users and writes, for each, the body that completes their login now.
+pub(crate) async fn run(bench: Bench, users: usize, file: &Path) -> Result<(), Failure> {
+    let engine = Arc::new(bench.engine);
+    let mut tasks = JoinSet::new();
+    for part in 0..64 {
+        let engine = Arc::clone(&engine);
+        tasks.spawn(async move {
+            let mut made = Vec::new();
+            for number in (part..users).step_by(64) {
+                made.push(user(&engine, &format!("@u{number}:localhost")).await?);
+            }
+            Ok::<_, Failure>(made)
+        });
+    }
+    let mut lines = String::new();
+    let mut made = Vec::new();
+    while let Some(part) = tasks.join_next().await {
+        made.extend(part??);
+    }
+    // Codes at the very end: they are good for a minute and a half at most.
+    for (session, seed) in made {
+        let code = code_at(Params::default(), &seed, engine.now()).ok_or("bad parameters")?;
+        writeln!(lines, r#"{{"type":"m.login.2fa.totp","session":"{session}","token":"{}"}}"#, code.expose())?;
+    }
+    std::fs::write(file, lines)?;
+    println!("{users} users");
+    Ok(())
+}
+
+async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
+    let mut secret = [0; Seed::LEN];
+    OsRandom.fill(&mut secret);
+    let seed = Seed::from_bytes(secret.to_vec());
+    let change = AccountChange { user: user.to_owned(), expected: 0, account: account(engine, user, &seed)? };
+    let bytes = codec::encode("record", &User::default())?;
+    let next = NewRecord { bytes, ..NewRecord::default() };
+    let records = vec![RecordChange::put(Kind("hs_user"), user, Expected::Absent, next)];
+    let commit = Commit { account: Some(change), records, ..Commit::default() };
+    if engine.store().commit(commit).await? != Committed::Done {
+        return Err("the folder was seeded before".into());
+    }
+    let session = engine.open_session(session(engine, user)).await?;
+    Ok((session.id, seed))
+}
+
+/// Confirmed a minute ago, so that today's code is a fresh one.
+fn account(engine: &Engine, user: &str, seed: &Seed) -> Result<Account, Failure> {
+    let now = engine.now().minus(Duration::from_secs(120));
+    let cx = Context { user: user.to_owned(), now, origin: Origin::default(), client: ClientTag(0) };
+    let id = engine.fresh_id();
+    let sealed = engine.keys().seal(user, &id, seed, &OsRandom)?;
+    let new = NewAuthenticator { id: id.clone(), name: "phone".to_owned(), seed: sealed, bound_to: [0; 32] };
+    let pending = Account::default().begin_enrollment(&cx, Policy::OptIn, new).account.ok_or("refused")?;
+    let digests = (0..CODES).map(|n| RecoveryDigest::from_bytes([n as u8; 32])).collect();
+    let set = RecoverySet::new([7; 16], HashParams::default(), now, digests);
+    let code = code_at(Params::default(), seed, now).ok_or("bad parameters")?;
+    let opened = OpenedSeed { id, seed: seed.clone() };
+    let confirmed = pending.confirm(&cx, &[0; 32], &opened, Some(&code), Some(set));
+    match confirmed.outcome {
+        Confirmation::Confirmed { .. } => confirmed.account.ok_or_else(|| "unchanged".into()),
+        outcome => Err(format!("not confirmed: {outcome:?}").into()),
+    }
+}
+
+fn session(engine: &Engine, user: &str) -> AuthSession {
+    AuthSession {
+        operation: Operation::new("login"),
+        user: Some(user.to_owned()),
+        device: None,
+        client: ClientTag(0),
+        flows: vec![Flow::new([Stage::Password, Stage::Totp]), Flow::new([Stage::Password, Stage::Recovery])],
+        completed: vec![Stage::Password],
+        body: format!(r#"{{"type":"m.login.password","identifier":{{"type":"m.id.user","user":"{user}"}}}}"#),
+        secrets: Default::default(),
+        created_at: engine.now(),
+    }
+}

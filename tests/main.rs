@@ -1,0 +1,27 @@
+//! The conformance suite: black box, over HTTP, against a server that it starts itself or against `CONFORMANCE_BASE_URL`.
+//!
+//! * [`harness`] starts servers, speaks HTTP, makes codes with an independent authenticator, and checks every answer against its schema.
+//!   Its module doc is the manual.
+//! * [`routes`] mirrors the URLs: one endpoint a file.
+//! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
+//! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
+//! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
+//!   [`edges`] is the map of the crates.
+//!
+//! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod bad_input;
+mod clients;
+mod codes;
+mod command;
+mod edges;
+mod harness;
+mod routes;
+mod uia;

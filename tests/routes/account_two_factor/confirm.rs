@@ -1,0 +1,103 @@
+//! `POST account/two-factor/totp/confirm`.
+
+use serde_json::json;
+
+use crate::harness::{Phone, R0, Server, TOTP, recovery_codes, stage};
+
+const PATH: &str = "account/two-factor/totp/confirm";
+
+#[test]
+fn a_right_code_makes_the_first_factor_and_ten_recovery_codes() {
+    let server = Server::start();
+    let user = server.user();
+    let pending = user.begin_enrollment();
+    let phone = Phone::new(&server, &pending.string("seed"));
+    let answer = user.confirm(&pending, &phone.code()).is(200);
+    assert_eq!((&answer["authenticator"]["id"], &answer["authenticator"]["name"]), (&pending["id"], &json!("phone")));
+    recovery_codes(&answer["recovery"]["tokens"]);
+    user.login().refused(401, "M_FORBIDDEN");
+}
+
+#[test]
+fn r03_the_code_that_confirmed_cannot_log_in() {
+    let server = Server::start();
+    let user = server.user();
+    let pending = user.begin_enrollment();
+    let phone = Phone::new(&server, &pending.string("seed"));
+    let code = phone.at_present(0);
+    user.confirm(&pending, &code).is(200);
+    let session = user.login().session();
+    let finish = |code: &str| server.post("login", &crate::harness::auth(&json!({}), &session, &stage(TOTP, code)));
+    finish(&code).wrong_code();
+    finish(&phone.at_present(-1)).wrong_code();
+    finish(&phone.at_present(1)).access_token();
+}
+
+#[test]
+fn five_wrong_codes_discard_the_pending_authenticator() {
+    let server = Server::start();
+    let user = server.user();
+    let pending = user.begin_enrollment();
+    let phone = Phone::new(&server, &pending.string("seed"));
+    for bad in [phone.wrong_code(), "1".to_owned(), "no code".to_owned(), phone.wrong_code(), phone.wrong_code()] {
+        user.confirm(&pending, &bad).refused(403, "M_FORBIDDEN");
+    }
+    user.confirm(&pending, &phone.code()).refused(404, "M_NOT_FOUND");
+    user.login().access_token();
+}
+
+#[test]
+fn an_unknown_id_is_not_found() {
+    let user = Server::start().user();
+    user.post(PATH, &json!({ "id": "nothing", "token": "123456" })).refused(404, "M_NOT_FOUND");
+    let pending = user.begin_enrollment();
+    user.post(PATH, &json!({ "id": "nothing", "token": "123456" })).refused(404, "M_NOT_FOUND");
+    user.post(PATH, &json!({ "id": pending["id"] })).refused(400, "M_MISSING_PARAM");
+    user.post(PATH, &json!({ "token": "123456" })).refused(400, "M_MISSING_PARAM");
+    user.post(PATH, &json!({ "id": 1, "token": "123456" })).refused(400, "M_BAD_JSON");
+    user.post(PATH, &json!({ "id": pending["id"], "token": 123456 })).refused(400, "M_BAD_JSON");
+}
+
+/// No `auth`: instead it belongs to the access token that began it.
+#[test]
+fn another_token_cannot_confirm() {
+    let server = Server::start();
+    let user = server.user();
+    let (other_device, other_user) = (user.second_device(), server.user());
+    let pending = user.begin_enrollment();
+    let phone = Phone::new(&server, &pending.string("seed"));
+    let code = phone.code();
+    other_device.confirm(&pending, &code).refused(404, "M_NOT_FOUND");
+    other_user.confirm(&pending, &code).refused(404, "M_NOT_FOUND");
+    user.post(&format!("{R0}{PATH}"), &json!({ "id": pending["id"], "token": code })).is(200);
+}
+
+#[test]
+fn it_is_confirmed_once() {
+    let server = Server::start();
+    let user = server.user();
+    let pending = user.begin_enrollment();
+    let phone = Phone::new(&server, &pending.string("seed"));
+    let code = phone.code();
+    let answers = crate::harness::simultaneously(10, |_| user.confirm(&pending, &code).status);
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 1, "{answers:?}");
+    assert_eq!(user.status()["providers"][TOTP]["authenticators"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn other_devices_are_signed_out_if_asked() {
+    let server = Server::start();
+    for (wish, status) in [(json!(null), 200), (json!(false), 200), (json!(true), 401)] {
+        let user = server.user();
+        let other = user.second_device();
+        let pending = user.begin_enrollment();
+        let phone = Phone::new(&server, &pending.string("seed"));
+        let mut body = json!({ "id": pending["id"], "token": phone.code() });
+        if !wish.is_null() {
+            body["logout_devices"] = wish.clone();
+        }
+        user.post(PATH, &body).is(200);
+        other.get("account/whoami").is(status);
+        user.get("account/whoami").is(200);
+    }
+}

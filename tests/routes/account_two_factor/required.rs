@@ -1,0 +1,79 @@
+//! The policies `required` and `disallowed`, over every door that they touch.
+
+use serde_json::json;
+
+use crate::harness::{Needs, PASSWORD, RECOVERY, Server, TOTP};
+
+const REQUIRED: Needs<'static> = Needs::Settings(&[("MATRIX_2FA_POLICY", "required")]);
+const DISALLOWED: Needs<'static> = Needs::Settings(&[("MATRIX_2FA_POLICY", "disallowed")]);
+
+#[test]
+fn r38_the_last_factor_cannot_be_removed_under_required() {
+    let Some(server) = Server::start_with(REQUIRED) else { return };
+    let user = server.enrolled_user();
+    let one = format!("account/two-factor/authenticators/{}", user.authenticator);
+    let everything = json!({});
+    let totp = json!({ "providers": [TOTP] });
+    for (method, path, body) in [
+        ("POST", "account/two-factor/disable", &everything),
+        ("POST", "account/two-factor/disable", &totp),
+        ("DELETE", "account/two-factor", &everything),
+        ("DELETE", one.as_str(), &everything),
+    ] {
+        let mut answer = user.send(method, path, body);
+        if answer.status == 401 {
+            answer = user.prove(method, path, body);
+        }
+        answer.refused(403, "M_FORBIDDEN");
+    }
+    assert_eq!(user.status().string("policy"), "required");
+    user.login_with(user.totp()).access_token();
+}
+
+#[test]
+fn r38_one_of_two_can_be_removed_and_so_can_recovery_codes() {
+    let Some(server) = Server::start_with(REQUIRED) else { return };
+    let user = server.enrolled_user();
+    let (_second, id) = user.add_phone("tablet");
+    user.prove("DELETE", &format!("account/two-factor/authenticators/{id}"), &json!({})).is(200);
+    user.prove("POST", "account/two-factor/disable", &json!({ "providers": [RECOVERY] })).is(200);
+}
+
+/// After the grace period (none is set): a refusal that says where to enroll, only after the right password, and no token.
+#[test]
+fn under_required_a_login_without_a_factor_gives_no_token() {
+    let Some(server) = Server::start_with(REQUIRED) else { return };
+    let user = server.user();
+    user.login().refused(403, "M_FORBIDDEN").without_token();
+    let capability = user.get("capabilities");
+    assert!(capability.status == 403 || capability["capabilities"]["org.matrix.msc1998.two_factor"]["required"] == true);
+}
+
+/// Tokens older than the policy: only enrollment, logout and whoami.
+#[test]
+fn under_required_a_token_without_a_factor_may_only_enroll() {
+    let Some(server) = Server::start_with(REQUIRED) else { return };
+    let user = server.user();
+    user.get("account/whoami").is(200);
+    user.get("account/two-factor").is(200);
+    for (method, path) in [("GET", "devices"), ("GET", "sync"), ("POST", "account/password"), ("POST", "account/deactivate")] {
+        user.send(method, path, &json!({})).refused(403, "M_FORBIDDEN");
+    }
+    let user = user.enroll();
+    user.get("devices").is(200);
+    user.post("logout", &json!({})).is(200);
+}
+
+#[test]
+fn disallowed_refuses_new_factors() {
+    let Some(server) = Server::start_with(DISALLOWED) else { return };
+    let user = server.user();
+    let mut answer = user.post("account/two-factor/totp", &json!({}));
+    if answer.status == 401 {
+        let password = crate::harness::auth(&json!({}), &answer.session(), &user.password_stage());
+        answer = user.post("account/two-factor/totp", &password);
+    }
+    answer.refused(403, "M_FORBIDDEN");
+    assert_eq!(user.status().string("policy"), "disallowed");
+    assert_eq!(user.login().is(200).get("flows"), &json!(null), "{PASSWORD} is enough");
+}
