@@ -37,7 +37,8 @@ pub const TOTP: Budget =
 pub const RECOVERY: Budget =
     Budget { free: 5, first_wait: Duration::from_secs(30), max_wait: Duration::from_secs(60), lock_at: None };
 
-/// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address.
+/// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address. The
+/// default, 0, is a client whose address is not known; nothing is forgiven to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientTag(pub u32);
@@ -104,7 +105,8 @@ impl Throttle {
         self.failed_at = None;
         self.forget_old(now);
         let since = now.minus(FORGIVEN);
-        self.recent.retain(|fail| fail.client != client || fail.at < since);
+        let known = client != ClientTag::default();
+        self.recent.retain(|fail| !known || fail.client != client || fail.at < since);
     }
 
     /// Wrong codes since the last right one.

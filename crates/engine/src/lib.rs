@@ -26,6 +26,7 @@ use matrix_2fa_core::{
     Account, Clock, Context, Policy, Timestamp, Transition, event::Origin, recovery::HashParams, throttle::ClientTag,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
+use sessions::Strangers;
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -66,6 +67,9 @@ pub enum EngineError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// Too many interactive-auth sessions of people whom nobody knows yet.
+    #[error("too many sessions are open")]
+    Crowded,
     /// A seed or another sealed value does not open: a wrong key, or a row that was moved to another user.
     #[error("a stored secret does not open with the keys of this server")]
     Sealed,
@@ -106,6 +110,7 @@ pub struct Engine {
     settings: EngineSettings,
     hasher: RecoveryHasher,
     gate: Gate,
+    strangers: Strangers,
 }
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
@@ -121,7 +126,7 @@ impl Engine {
         settings: EngineSettings,
     ) -> Self {
         let hasher = RecoveryHasher::new(settings.hash_jobs, settings.hash_queue);
-        Self { store, keys, clock, random, settings, hasher, gate: Gate::default() }
+        Self { store, keys, clock, random, settings, hasher, gate: Gate::default(), strangers: Strangers::default() }
     }
 
     /// The clock that decides.
@@ -173,9 +178,10 @@ impl Engine {
         }
     }
 
-    /// A keyed digest of an address; a whole IPv6 /64 is one client.
+    /// A keyed digest of an address; a whole IPv6 /64 is one client. A loopback peer is a proxy before us and could be anybody, so it
+    /// counts as unknown: an attacker's wrong codes must not be forgiven because the owner comes through the same proxy.
     pub fn client_tag(&self, client: Option<IpAddr>) -> ClientTag {
-        let bytes = match client.map(|ip| ip.to_canonical()) {
+        let bytes = match client.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback()) {
             None => return ClientTag(0),
             Some(IpAddr::V4(ip)) => u64::from(ip.to_bits()),
             Some(IpAddr::V6(ip)) => (ip.to_bits() >> 64) as u64,

@@ -1,6 +1,11 @@
 //! Interactive-auth sessions as records: opened, looked at, moved forward and consumed by compare-and-swap.
 
-use matrix_2fa_core::{AuthSession, session::LIFETIME};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use matrix_2fa_core::{AuthSession, Timestamp, session::LIFETIME};
 use matrix_2fa_store::{
     Commit, Committed, Expected, KeyedRecord, Kind, NewRecord, Record, RecordChange, Version, codec,
 };
@@ -12,6 +17,29 @@ const SESSION: Kind = Kind("auth_session");
 const PER_USER: usize = 16;
 /// Of which one client address may hold so many.
 const PER_CLIENT: usize = 4;
+
+/// Sessions that people without an account or a password may open within one lifetime, on this server: they cost a write each, and
+/// nothing else bounds them for somebody with many addresses.
+const STRANGERS: usize = 100_000;
+
+/// When the last of them were opened.
+#[derive(Default)]
+pub(crate) struct Strangers(Mutex<VecDeque<Timestamp>>);
+
+impl Strangers {
+    fn admit(&self, now: Timestamp) -> bool {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let dead = |at: &Timestamp| *at > now || now.since(*at) >= LIFETIME;
+        while opened.front().is_some_and(dead) {
+            opened.pop_front();
+        }
+        let admitted = opened.len() < STRANGERS;
+        if admitted {
+            opened.push_back(now);
+        }
+        admitted
+    }
+}
 
 /// A session with its id and the version to swap.
 #[derive(Clone, Debug)]
@@ -28,6 +56,9 @@ pub struct LiveSession {
 impl Engine {
     /// Opens a session. The oldest of the same client makes room for it, then the oldest of the user.
     pub async fn open_session(&self, state: AuthSession) -> Result<LiveSession, EngineError> {
+        if state.user.is_none() && !self.strangers.admit(state.created_at) {
+            return Err(EngineError::Crowded);
+        }
         let id = self.fresh_id();
         let owner = owner_of(&state);
         let mut records = self.make_room(&owner, &state).await?;

@@ -1,6 +1,6 @@
 //! The whole application in process: no socket, no disk, a clock that stands still.
 
-#![expect(clippy::expect_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Arc;
 

@@ -140,6 +140,9 @@ impl From<EngineError> for ApiError {
             EngineError::Overloaded { retry_after } => {
                 Self::limited(retry_after, "The server is busy checking codes. Try again; the code was not used.")
             }
+            EngineError::Crowded => {
+                Self::limited(Duration::from_secs(60), "Too many sessions are open. Try again later.")
+            }
             EngineError::Superseded => Self::unknown_session(),
             EngineError::Contended => {
                 Self::limited(Duration::from_secs(1), "Too many changes of this account at once. Try again.")

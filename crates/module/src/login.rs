@@ -286,9 +286,10 @@ impl Guard<'_> {
         self.module.new_session(&operation(), user, None, self.from.client, flows, body)
     }
 
-    /// The canonical name; a name that cannot be a local user's stays as it is, and its password is wrong in the same time.
+    /// The canonical name. A name that cannot be a local user's becomes the empty one, which no user has: its password is wrong, in the
+    /// same time.
     fn user(&self, named: &str) -> String {
-        self.module.host.canonical_user(named).unwrap_or_else(|| named.to_owned())
+        self.module.host.canonical_user(named).unwrap_or_default()
     }
 }
 

@@ -97,7 +97,11 @@ async fn r50_a_proof_is_spent_once_and_bound_to_everything() {
     for other in &others[1..] {
         assert_eq!(module.consume_proof(other).await.unwrap(), Gate::Closed, "{other:?}");
     }
-    assert_eq!(module.consume_proof(&others[0]).await.unwrap(), Gate::Open, "bob has no factor, so nothing is asked of him");
+    assert_eq!(
+        module.consume_proof(&others[0]).await.unwrap(),
+        Gate::Open,
+        "bob has no factor, so nothing is asked of him"
+    );
     assert_eq!(module.consume_proof(&cx).await.unwrap(), Gate::Open);
     assert_eq!(module.consume_proof(&cx).await.unwrap(), Gate::Closed, "spent");
 }
