@@ -1,18 +1,15 @@
 //! The command `matrix-2fa`.
 
-use std::{
-    net::TcpListener,
-    process::{Command, Output},
-};
+use std::{net::TcpListener, process::Output};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Needs, PASSWORD, RECOVERY, Server, server_binary};
+use crate::harness::{Needs, PASSWORD, RECOVERY, Server, clean_command, server_binary};
 
 fn matrix_2fa(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let folder = TempDir::new().unwrap();
-    let mut command = Command::new(server_binary("MATRIX_2FA_BIN_TEST_CLOCK"));
+    let mut command = clean_command(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"));
     command.args(arguments).envs(settings.iter().copied()).current_dir(folder.path()).output().expect("it runs")
 }
 
@@ -48,7 +45,7 @@ fn a_port_in_use_is_one_clear_line() {
 
 #[test]
 fn bad_settings_are_one_clear_line() {
-    refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_NO_SUCH_KEY", "1")]), "no_such_key");
+    refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_NO_SUCH_KEY", "1")]), "MATRIX_2FA_NO_SUCH_KEY");
     refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_POLICY", "perhaps")]), "perhaps");
     refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0", "--config", "not-there.toml"], &[]), "not-there.toml");
 }

@@ -34,7 +34,7 @@ pub use answer::Answer;
 pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
 pub use phone::Phone;
 pub use request::Request;
-pub use server::{Needs, Server, client_tool, server_binary, simultaneously};
+pub use server::{Needs, Server, clean_command, client_tool, server_binary, simultaneously};
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

@@ -48,7 +48,7 @@ fn logins_devices_and_passwords_survive_kill_9() {
     let Some(server) = Server::start_with(Needs::Process) else { return };
     let user = server.enrolled_user();
     let login = user.with_login(&user.login_with(user.totp()).is(200));
-    user.prove("POST", "account/password", &json!({ "new_password": "another", "logout_devices": false })).is(200);
+    user.prove("POST", "account/password", &json!({ "new_password": "another password", "logout_devices": false })).is(200);
     server.kill_9_and_restart();
     login.get("account/whoami").is(200);
     user.get(&format!("devices/{}", login.device)).is(200);

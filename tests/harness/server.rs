@@ -81,7 +81,7 @@ impl Server {
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
-        let mut command = Command::new(binary);
+        let mut command = clean_command(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         match needs {
@@ -262,6 +262,15 @@ fn spawn(command: &mut Command, folder: &Path) -> (Child, String) {
             panic!("the server did not get ready; it said {line:?} and {log}");
         }
     }
+}
+
+/// A command without the settings that the environment of the suite may hold.
+pub fn clean_command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (variable, _) in env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("MATRIX_2FA_")) {
+        command.env_remove(variable);
+    }
+    command
 }
 
 /// The server binary that this variable names; else the one that `cargo xtask test` built last.

@@ -22,6 +22,7 @@ fn the_first_upload_is_free_and_the_next_one_needs_both_factors() {
     user.prove("POST", PATH, &second).is(200);
 }
 
+/// MSC3967: a client that repeats its upload after a lost answer is not asked again.
 #[test]
 fn the_same_keys_again_change_nothing_and_are_free() {
     let user = Server::start().user();

@@ -228,7 +228,7 @@ fn a_second_server_over_the_same_data_is_refused_and_so_is_the_administrator() {
 #[test]
 fn a_long_poll_does_not_hold_up_the_end() {
     let folder = folder();
-    let mut server = Server::start_with(folder.path(), &["--log", "tower_http=debug"], Stdio::piped());
+    let mut server = Server::start_with(folder.path(), &["--log", "info,tower_http=debug"], Stdio::piped());
     let log = BufReader::new(server.child.stderr.take().expect("piped"));
     let token = server.register(ALICE);
     let url = format!("{}/_matrix/client/v3/sync?since=s1&timeout=30000", server.url);

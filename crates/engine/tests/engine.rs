@@ -1,4 +1,5 @@
 //! The engine over the readable store: keys, sealing, races, and what joins a commit.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 

@@ -156,7 +156,7 @@ impl Guard<'_> {
         if flows == [Flow::new([first])] {
             return Ok(Self::proved(&user, body, None));
         }
-        let mut state = self.state(Some(&user), flows, &body);
+        let mut state = self.state(Some(&user), flows, &body)?;
         state.completed.push(first);
         let mut session = Session::Fresh(Box::new(state));
         match auth.stage.filter(|stage| stage.is_second_factor()) {
@@ -169,7 +169,7 @@ impl Guard<'_> {
     async fn stage(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
         let mut flows = vec![Flow::new([Stage::Password])];
         flows.extend(flows_for(Stage::Password, &[Stage::Totp, Stage::Recovery]));
-        let session = Session::Fresh(Box::new(self.state(None, flows, &body)));
+        let session = Session::Fresh(Box::new(self.state(None, flows, &body)?));
         self.step(session, auth, body).await
     }
 
@@ -267,7 +267,7 @@ impl Guard<'_> {
         code: &str,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
-        let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)));
+        let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)?));
         match self.module.second_factor_of(user, &self.from, &session, stage, code).await? {
             true => Ok(Self::proved(user, body, Some(stage))),
             false => Err(wrong_password()),
@@ -282,7 +282,7 @@ impl Guard<'_> {
         Ok(flows_for(first, &self.module.engine.account(user).await?.stages()))
     }
 
-    fn state(&self, user: Option<&str>, flows: Vec<Flow>, body: &Map<String, Value>) -> AuthSession {
+    fn state(&self, user: Option<&str>, flows: Vec<Flow>, body: &Map<String, Value>) -> Result<AuthSession, ApiError> {
         self.module.new_session(&operation(), user, None, self.from.client, flows, body)
     }
 

@@ -124,7 +124,7 @@ impl TwoFactor {
 
     async fn fresh_session(&self, cx: &Dance<'_>, body: &Map<String, Value>) -> Result<AuthSession, ApiError> {
         let flows = self.flows(cx).await?;
-        Ok(self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body))
+        self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)
     }
 
     /// The flows for this user now. Final in the first answer of a session.

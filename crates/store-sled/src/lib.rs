@@ -1,8 +1,10 @@
 //! The embedded default store: [`SledStore`], sled 0.34 in a folder of its own.
 //!
-//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree ([`keys`](self) lists them).
+//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them.
 //! * **Durable**: sled's `flush` alone would not survive a power cut; every group of commits ends with our own `sync_data`.
 //! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
+//! * A read may see a commit a moment before it is durable. Whatever is then committed on top of it reaches the disk after it, so nothing
+//!   that outlives a crash can rest on something that did not.
 //! * After an error of the disk every commit is [`StoreError::Unavailable`]; nothing is answered from hope.
 //!
 //! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).

@@ -7,7 +7,7 @@ use sled::IVec;
 use crate::{keys, values};
 
 /// The most that one account, record or event may have, encoded and with its key. A sled leaf holds up to 17 of them and must stay a message of
-/// the log: what is larger than a quarter of a [segment](crate::open::SEGMENT_BYTES) goes to a file of its own, which nobody syncs.
+/// the log: what is larger than a quarter of a segment (8 MiB) goes to a file of its own, which nobody syncs.
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]

@@ -6,10 +6,12 @@
 //!    happen together or not at all, and the call returns only when they would survive a power cut.
 //! 2. Of two commits that expect the same version exactly one succeeds; the other gets [`Committed::Conflict`] and nothing of it happens.
 //! 3. What cannot be read is an error, never "nothing there".
+//!    A read may see a commit a moment before it is durable; what is committed on the strength of it is never durable before it.
 //! 4. Expiry is a promise to forget, not a check: callers compare `expires_at` with their own clock; [`Store::sweep`] only frees space.
 
 pub mod codec;
 mod memory;
+#[cfg(feature = "suite")]
 pub mod suite;
 
 pub use memory::MemoryStore;
@@ -17,7 +19,8 @@ pub use memory::MemoryStore;
 use async_trait::async_trait;
 use matrix_2fa_core::{Account, Event, Timestamp};
 
-/// Counts the commits of one account or one record. 0 means that it was never written (or was deleted).
+/// Counts the commits of one account or one record. 0 means that it was never written. A record that was deleted starts again at 1, so
+/// give records that may come back a key that nobody reuses, or expect [`Expected::Absent`] when they are made.
 pub type Version = u64;
 
 /// An account as it is stored. A user who was never written has the default account at version 0.

@@ -51,17 +51,21 @@ fn msc1998s_own_names_and_path_work_whole() {
 }
 
 #[test]
-fn recovery_with_a_confirmed_factor_renews_the_codes() {
+fn recovery_beside_totp_renews_the_codes_of_a_confirmed_factor() {
     let user = Server::start().enrolled_user();
-    let answer = user.prove("POST", PATH, &providers(&[RECOVERY])).is(200);
+    let answer = user.prove("POST", PATH, &providers(&[TOTP, RECOVERY])).is(200);
     let codes = recovery_codes(&answer["providers"][RECOVERY]["tokens"]);
+    assert_eq!(answer["providers"][TOTP]["pending"], true, "{answer}");
     user.login_with(user.recovery_stage(0)).wrong_code();
     user.login_with(stage(RECOVERY, &codes[0])).access_token();
+    user.login_with(user.totp()).access_token();
 }
 
 #[test]
-fn recovery_alone_without_a_factor_is_refused() {
-    refusal(&Server::start().user(), &providers(&[RECOVERY])).refused(400, "M_INVALID_PARAM");
+fn recovery_alone_is_refused() {
+    let server = Server::start();
+    refusal(&server.user(), &providers(&[RECOVERY])).refused(400, "M_INVALID_PARAM");
+    refusal(&server.enrolled_user(), &providers(&[RECOVERY])).refused(400, "M_INVALID_PARAM");
 }
 
 #[test]

@@ -39,14 +39,20 @@ fn r38_one_of_two_can_be_removed_and_so_can_recovery_codes() {
     user.prove("POST", "account/two-factor/disable", &json!({ "providers": [RECOVERY] })).is(200);
 }
 
-/// After the grace period (none is set): a refusal that says where to enroll, only after the right password, and no token.
+/// No grace period is set: without a factor a login gives no token, or one that says so and opens nothing but enrollment.
 #[test]
-fn under_required_a_login_without_a_factor_gives_no_token() {
+fn under_required_a_login_without_a_factor_opens_nothing_but_enrollment() {
     let Some(server) = Server::start_with(REQUIRED) else { return };
     let user = server.user();
-    user.login().refused(403, "M_FORBIDDEN").without_token();
-    let capability = user.get("capabilities");
-    assert!(capability.status == 403 || capability["capabilities"]["org.matrix.msc1998.two_factor"]["required"] == true);
+    user.server.post("login", &json!({ "type": PASSWORD, "user": user.name, "password": "wrong" })).refused(403, "M_FORBIDDEN");
+    let login = user.login();
+    if login.status == 200 {
+        assert_eq!(login["org.matrix.msc1998.two_factor"]["required"], true, "{login}");
+        user.with_login(&login).get("devices").refused(403, "M_FORBIDDEN");
+        user.with_login(&login).begin_enrollment();
+    } else {
+        login.refused(403, "M_FORBIDDEN").without_token();
+    }
 }
 
 /// Tokens older than the policy: only enrollment, logout and whoami.

@@ -54,13 +54,14 @@ enum Act {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let minute = 60_000u64;
+    const MINUTE: u64 = 60_000;
+    const HOUR: u64 = 60 * MINUTE;
     prop_oneof![
-        20 => (0..3 * minute).prop_map(Act::Wait),
-        6 => (0..2 * 3600_000u64).prop_map(Act::Wait),
-        5 => (0..10 * minute).prop_map(Act::JumpBack),
-        1 => (0..40 * 24 * 3600_000u64).prop_map(Act::JumpBack),
-        1 => (0..40 * 24 * 3600_000u64).prop_map(Act::JumpAhead),
+        20 => (0..3 * MINUTE).prop_map(Act::Wait),
+        6 => (0..2 * HOUR).prop_map(Act::Wait),
+        5 => (0..10 * MINUTE).prop_map(Act::JumpBack),
+        1 => (0..40 * 24 * HOUR).prop_map(Act::JumpBack),
+        1 => (0..40 * 24 * HOUR).prop_map(Act::JumpAhead),
         4 => (0..3u32).prop_map(Act::Client),
         3 => prop::sample::select(vec![Policy::Disallowed, Policy::OptIn, Policy::Required]).prop_map(Act::Policy),
         40 => (0..4usize, -3..=3i64).prop_map(|(place, offset)| Act::Code { place, offset }),

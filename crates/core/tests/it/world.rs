@@ -170,6 +170,7 @@ impl World {
     pub fn fail_until_locked(&mut self) -> usize {
         let mut evaluated = 0;
         while !self.account.is_locked() {
+            assert!(evaluated <= 100, "nothing locks");
             match self.fail() {
                 TotpOutcome::Wrong => evaluated += 1,
                 TotpOutcome::Wait(until) => self.now = until,

@@ -3,17 +3,21 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use http::StatusCode;
 use matrix_2fa_core::{AuthSession, Flow, Operation};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 use crate::{ApiError, TwoFactor};
 
+/// The largest body that a session keeps, in bytes of JSON: half of what a store must take.
+const KEPT_BODY: usize = 32 * 1024;
+
 /// Keys of bodies whose values are secrets.
 const SECRETS: [&str; 2] = ["password", "new_password"];
 
 impl TwoFactor {
-    /// A session for this body, not stored yet.
+    /// A session for this body, not stored yet. A body that is too large to be kept is refused.
     pub(crate) fn new_session(
         &self,
         operation: &Operation,
@@ -22,22 +26,27 @@ impl TwoFactor {
         client: Option<IpAddr>,
         flows: Vec<Flow>,
         body: &Map<String, Value>,
-    ) -> AuthSession {
+    ) -> Result<AuthSession, ApiError> {
         let (secret, open): (Vec<_>, Vec<_>) = body.iter().partition(|(key, _)| SECRETS.contains(&key.as_str()));
         let secrets: BTreeMap<_, _> =
             secret.into_iter().map(|(key, value)| (key.clone(), self.secret_digest(key, value))).collect();
         let open: Map<String, Value> = open.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        AuthSession {
+        let open = Value::Object(open).to_string();
+        if open.len() > KEPT_BODY {
+            let error = "The body of a request that needs interactive auth must not be larger than 32 KiB.";
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", error));
+        }
+        Ok(AuthSession {
             operation: operation.clone(),
             user: user.map(str::to_owned),
             device: device.map(str::to_owned),
             client: self.engine.client_tag(client),
             flows,
             completed: Vec::new(),
-            body: Value::Object(open).to_string(),
+            body: open,
             secrets,
             created_at: self.engine.now(),
-        }
+        })
     }
 
     /// This request's body with the keys that it left out; 403 if it changed or added one.
