@@ -1,5 +1,5 @@
 //! A host with an interactive auth of its own: proofs are spent once, and good for nothing else than what they were made for.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where it fails")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use std::{sync::Arc, time::Duration};
 
