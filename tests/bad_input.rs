@@ -42,7 +42,8 @@ fn send(user: &User, method: &str, path: &str, body: &[u8]) -> Answer {
 #[test]
 fn what_is_not_json() {
     let user = Server::start().user();
-    let bodies: [&[u8]; 8] = [b"{", b"not json", b"{'a': 1}", b"\xff\xfe\x00", b"{\"a\": 1} {}", b"\0", b"NaN", b"{\"a\":"];
+    let bodies: [&[u8]; 8] =
+        [b"{", b"not json", b"{'a': 1}", b"\xff\xfe\x00", b"{\"a\": 1} {}", b"\0", b"NaN", b"{\"a\":"];
     for (method, path) in WITH_BODY {
         for body in bodies {
             let answer = send(&user, method, path, body);
@@ -222,7 +223,11 @@ fn preflight_requests_are_answered_for_every_endpoint() {
             let value = answer.headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
             value.to_ascii_lowercase()
         };
-        assert!(allowed("access-control-allow-methods").contains(&method.to_ascii_lowercase()), "{answer} {:?}", answer.headers);
+        assert!(
+            allowed("access-control-allow-methods").contains(&method.to_ascii_lowercase()),
+            "{answer} {:?}",
+            answer.headers
+        );
         for header in ["authorization", "content-type"] {
             assert!(allowed("access-control-allow-headers").contains(header), "{answer} {:?}", answer.headers);
         }
@@ -239,7 +244,15 @@ fn errors_have_cors_headers_for_a_browsers_origin() {
 #[test]
 fn strange_queries_and_headers() {
     let user = Server::start().enrolled_user();
-    for query in ["?", "?access_token=", "?access_token", "?a=%ff", "?access_token=%ff%00", "?&&&=", "?access_token=a&access_token=b"] {
+    for query in [
+        "?",
+        "?access_token=",
+        "?access_token",
+        "?a=%ff",
+        "?access_token=%ff%00",
+        "?&&&=",
+        "?access_token=a&access_token=b",
+    ] {
         let answer = user.server.get(&format!("account/two-factor{query}"));
         assert_eq!(answer.status, 401, "{answer}");
     }
@@ -256,10 +269,26 @@ fn strange_queries_and_headers() {
 fn random_json_finds_no_fault() {
     use proptest::{prelude::*, test_runner::TestRunner};
     let user = Server::start().user();
-    let leaf = prop_oneof![Just(json!(null)), any::<i64>().prop_map(Value::from), "\\PC{0,12}".prop_map(Value::from), any::<bool>().prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        any::<bool>().prop_map(Value::from)
+    ];
     let key = prop_oneof![
-        Just("auth"), Just("type"), Just("session"), Just("token"), Just("providers"), Just("name"), Just("password"),
-        Just("identifier"), Just("new_password"), Just("devices"), Just("id"), Just("m.login.2fa.totp"), Just("username"),
+        Just("auth"),
+        Just("type"),
+        Just("session"),
+        Just("token"),
+        Just("providers"),
+        Just("name"),
+        Just("password"),
+        Just("identifier"),
+        Just("new_password"),
+        Just("devices"),
+        Just("id"),
+        Just("m.login.2fa.totp"),
+        Just("username"),
     ];
     let object = leaf.prop_recursive(4, 24, 5, move |inner| {
         prop_oneof![

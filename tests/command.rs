@@ -31,7 +31,9 @@ fn help_names_every_flag_and_its_default() {
     };
     assert!(help(&["--help"]).contains("serve") && help(&["--help"]).contains("admin"));
     let serve = help(&["serve", "--help"]);
-    for word in ["--listen", "127.0.0.1:8008", "--data", "--server-name", "localhost", "--open-registration", "--config"] {
+    for word in
+        ["--listen", "127.0.0.1:8008", "--data", "--server-name", "localhost", "--open-registration", "--config"]
+    {
         assert!(serve.contains(word), "{word} is missing in\n{serve}");
     }
 }
@@ -45,7 +47,10 @@ fn a_port_in_use_is_one_clear_line() {
 
 #[test]
 fn bad_settings_are_one_clear_line() {
-    refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_NO_SUCH_KEY", "1")]), "MATRIX_2FA_NO_SUCH_KEY");
+    refuses(
+        &matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_NO_SUCH_KEY", "1")]),
+        "MATRIX_2FA_NO_SUCH_KEY",
+    );
     refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0"], &[("MATRIX_2FA_POLICY", "perhaps")]), "perhaps");
     refuses(&matrix_2fa(&["serve", "--listen", "127.0.0.1:0", "--config", "not-there.toml"], &[]), "not-there.toml");
 }

@@ -17,7 +17,14 @@ const ALLOWED: [(&str, &[&str]); 8] = [
     ("matrix-2fa-homeserver", &["matrix-2fa", "matrix-2fa-core", "matrix-2fa-store"]),
     (
         "matrix-2fa-cli",
-        &["matrix-2fa", "matrix-2fa-core", "matrix-2fa-engine", "matrix-2fa-homeserver", "matrix-2fa-store", "matrix-2fa-store-sled"],
+        &[
+            "matrix-2fa",
+            "matrix-2fa-core",
+            "matrix-2fa-engine",
+            "matrix-2fa-homeserver",
+            "matrix-2fa-store",
+            "matrix-2fa-store-sled",
+        ],
     ),
     ("xtask", &[]),
 ];
@@ -31,21 +38,32 @@ const BANNED: [(&str, &[&str]); 3] = [
 
 #[test]
 fn crates_import_only_what_the_architecture_allows() {
-    let metadata = MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
+    let metadata =
+        MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata");
     let members: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
         ALLOWED.iter().map(|(name, edges)| (*name, edges.iter().copied().collect())).collect();
     for package in &metadata.packages {
         let name = package.name.as_str();
         let ours = |kind: DependencyKind| {
-            package.dependencies.iter().filter(move |dependency| dependency.kind == kind).map(|dependency| dependency.name.as_str())
+            package
+                .dependencies
+                .iter()
+                .filter(move |dependency| dependency.kind == kind)
+                .map(|dependency| dependency.name.as_str())
         };
-        assert!(!ours(DependencyKind::Normal).any(|name| name == "xtask" || name == "matrix-2fa-conformance"), "{name}");
+        assert!(
+            !ours(DependencyKind::Normal).any(|name| name == "xtask" || name == "matrix-2fa-conformance"),
+            "{name}"
+        );
         if name == "matrix-2fa-conformance" {
             continue;
         }
-        let edges: BTreeSet<&str> = ours(DependencyKind::Normal).filter(|dependency| members.contains(dependency)).collect();
-        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is new: put it on the map, here and in crates/README.md"));
+        let edges: BTreeSet<&str> =
+            ours(DependencyKind::Normal).filter(|dependency| members.contains(dependency)).collect();
+        let allowed = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is new: put it on the map, here and in crates/README.md"));
         let surplus: Vec<_> = edges.difference(allowed).collect();
         assert!(surplus.is_empty(), "{name} must not import {surplus:?}");
     }

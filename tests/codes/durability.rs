@@ -48,7 +48,8 @@ fn logins_devices_and_passwords_survive_kill_9() {
     let Some(server) = Server::start_with(Needs::Process) else { return };
     let user = server.enrolled_user();
     let login = user.with_login(&user.login_with(user.totp()).is(200));
-    user.prove("POST", "account/password", &json!({ "new_password": "another password", "logout_devices": false })).is(200);
+    user.prove("POST", "account/password", &json!({ "new_password": "another password", "logout_devices": false }))
+        .is(200);
     server.kill_9_and_restart();
     login.get("account/whoami").is(200);
     user.get(&format!("devices/{}", login.device)).is(200);
@@ -83,6 +84,9 @@ fn r41_the_data_folder_holds_no_code_and_no_seed() {
     assert!(!holds(user.password.as_bytes()), "the password lies in the clear");
     assert!(!holds(user.token.as_bytes()), "the access token lies in the clear");
     for code in codes {
-        assert!(!holds(code.as_bytes()) && !holds(code.replace('-', "").as_bytes()), "a recovery code lies in the clear");
+        assert!(
+            !holds(code.as_bytes()) && !holds(code.replace('-', "").as_bytes()),
+            "a recovery code lies in the clear"
+        );
     }
 }

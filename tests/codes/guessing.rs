@@ -101,7 +101,9 @@ fn r24_with_two_authenticators_fifty_wrong_codes_lock() {
 fn r16_one_budget_over_all_doors() {
     let user = Server::start().enrolled_user();
     guess(&user).wrong_code();
-    for (method, path) in [("POST", "account/two-factor/recovery"), ("DELETE", "account/two-factor"), ("POST", "account/deactivate")] {
+    for (method, path) in
+        [("POST", "account/two-factor/recovery"), ("DELETE", "account/two-factor"), ("POST", "account/deactivate")]
+    {
         user.prove_with(method, path, &json!({}), user.wrong_totp()).wrong_code();
     }
     guess(&user).wrong_code();
@@ -184,7 +186,11 @@ fn r20_strangers_without_the_password_keep_nobody_out() {
         let answer = user.server.post("login", &user.password_stage_of("wrong"));
         assert!([403, 429].contains(&answer.status), "{answer}");
     }
-    user.server.request_from([127, 0, 0, 3], "POST", "login").json(&user.password_stage()).send().completed(&[PASSWORD]);
+    user.server
+        .request_from([127, 0, 0, 3], "POST", "login")
+        .json(&user.password_stage())
+        .send()
+        .completed(&[PASSWORD]);
 }
 
 /// A hundred wrong codes at one moment: the charge comes before the check, so no more than the free ones are looked at.

@@ -85,7 +85,9 @@ fn r04_a_code_spent_at_one_door_is_spent_at_all() {
     let code = user.totp();
     user.prove_with("POST", "account/two-factor/recovery", &json!({}), code.clone()).is(200);
     user.login_with(code.clone()).wrong_code();
-    for (method, path) in [("POST", "account/two-factor/disable"), ("POST", "account/two-factor/totp"), ("POST", "account/deactivate")] {
+    for (method, path) in
+        [("POST", "account/two-factor/disable"), ("POST", "account/two-factor/totp"), ("POST", "account/deactivate")]
+    {
         user.prove_with(method, path, &json!({}), code.clone()).wrong_code();
     }
     user.login_with(user.totp()).access_token();

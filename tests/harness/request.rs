@@ -77,7 +77,11 @@ impl Request {
         let answer = Answer { question, status, headers, body: json.as_ref().cloned().unwrap_or_default() };
 
         assert!(status < 500, "the server must never be at fault\n{answer} {text}");
-        assert_eq!(answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|v| v.as_bytes()), Some(b"*".as_slice()), "CORS\n{answer}");
+        assert_eq!(
+            answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|v| v.as_bytes()),
+            Some(b"*".as_slice()),
+            "CORS\n{answer}"
+        );
         if method != "OPTIONS" && method != "HEAD" {
             assert!(json.is_ok(), "the answer must be JSON, not {text:?}\n{answer}");
             let kind = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -21,8 +21,10 @@ static VALIDATORS: LazyLock<Mutex<HashMap<&'static str, &'static Validator>>> = 
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     let Some(name) = schema_of(method, path, answer) else { return };
-    let faults: Vec<String> =
-        validator(name).iter_errors(&answer.body).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
+    let faults: Vec<String> = validator(name)
+        .iter_errors(&answer.body)
+        .map(|fault| format!("{} at {}", fault, fault.instance_path()))
+        .collect();
     assert!(faults.is_empty(), "the answer breaks spec/schemas/{name}.json: {faults:#?}\n{answer}");
 }
 

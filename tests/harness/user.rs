@@ -135,7 +135,12 @@ impl User {
         let pending = self.begin_enrollment();
         let phone = Phone::new(&self.server, &pending.string("seed"));
         let confirmed = self.confirm(&pending, &phone.code()).is(200);
-        Enrolled { recovery: recovery_codes(&confirmed["recovery"]["tokens"]), authenticator: pending.string("id"), phone, user: self }
+        Enrolled {
+            recovery: recovery_codes(&confirmed["recovery"]["tokens"]),
+            authenticator: pending.string("id"),
+            phone,
+            user: self,
+        }
     }
 
     /// What GET account/two-factor says.
@@ -148,7 +153,8 @@ impl User {
 /// The recovery codes of an answer.
 #[track_caller]
 pub fn recovery_codes(tokens: &Value) -> Vec<String> {
-    let codes: Vec<String> = tokens.as_array().into_iter().flatten().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
+    let codes: Vec<String> =
+        tokens.as_array().into_iter().flatten().filter_map(|code| Some(code.as_str()?.to_owned())).collect();
     assert_eq!(codes.len(), 10, "ten recovery codes, not {tokens}");
     codes
 }
@@ -224,7 +230,10 @@ impl Enrolled {
         let pending = self.prove("POST", "account/two-factor/totp", &json!({ "name": name })).is(200);
         let phone = Phone::new(&self.server, &pending.string("seed"));
         let confirmed = self.confirm(&pending, &phone.code()).is(200);
-        assert!(confirmed.body.get("recovery").is_none(), "recovery codes come with the first factor only\n{confirmed}");
+        assert!(
+            confirmed.body.get("recovery").is_none(),
+            "recovery codes come with the first factor only\n{confirmed}"
+        );
         (phone, pending.string("id"))
     }
 

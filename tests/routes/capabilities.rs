@@ -10,8 +10,12 @@ fn they_tell_whether_the_user_is_enrolled() {
     for (token, enrolled) in [(server.user().token, false), (server.enrolled_user().token.clone(), true)] {
         let answer = server.request("GET", "capabilities").token(&token).send().is(200);
         let ours = &answer["capabilities"][NAME];
-        assert_eq!((&ours["enabled"], &ours["enrolled"], &ours["required"]), (&true.into(), &enrolled.into(), &false.into()));
-        let providers: Vec<&str> = ours["providers"].as_array().unwrap().iter().filter_map(|stage| stage.as_str()).collect();
+        assert_eq!(
+            (&ours["enabled"], &ours["enrolled"], &ours["required"]),
+            (&true.into(), &enrolled.into(), &false.into())
+        );
+        let providers: Vec<&str> =
+            ours["providers"].as_array().unwrap().iter().filter_map(|stage| stage.as_str()).collect();
         assert_eq!(providers, [TOTP, RECOVERY], "{answer}");
         assert_eq!(answer["capabilities"]["m.change_password"]["enabled"], true, "{answer}");
     }

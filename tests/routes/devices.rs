@@ -1,6 +1,6 @@
 //! `GET /devices`, `GET|PUT|DELETE /devices/{device}`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, R0, RECOVERY, Server, TOTP, auth};
 
@@ -9,11 +9,16 @@ fn they_are_listed_read_and_renamed() {
     let user = Server::start().user();
     let other = user.second_device();
     let answer = user.get("devices").is(200);
-    let mut ids: Vec<&str> = answer["devices"].as_array().unwrap().iter().filter_map(|d| d["device_id"].as_str()).collect();
+    let mut ids: Vec<&str> =
+        answer["devices"].as_array().unwrap().iter().filter_map(|d| d["device_id"].as_str()).collect();
     let mut expected = [user.device.as_str(), other.device.as_str()];
     ids.sort_unstable();
     expected.sort_unstable();
     assert_eq!(ids, expected);
+    // matrix-nio refuses a device without one of these, though all may be null.
+    let whole =
+        |device: &Value| ["display_name", "last_seen_ip", "last_seen_ts"].iter().all(|key| device.get(key).is_some());
+    assert!(answer["devices"].as_array().unwrap().iter().all(whole), "{answer}");
     user.send("PUT", &format!("devices/{}", other.device), &json!({ "display_name": "bath room" })).is(200);
     assert_eq!(user.get(&format!("devices/{}", other.device)).is(200)["display_name"], "bath room");
     user.get("devices/NONE").refused(404, "M_NOT_FOUND");

@@ -7,7 +7,8 @@ use crate::harness::{PASSWORD, R0, RECOVERY, Server, TOTP, auth, stage, with};
 #[test]
 fn flows_are_the_same_for_everybody() {
     let answer = Server::start().get("login").is(200);
-    let types: Vec<&str> = answer["flows"].as_array().unwrap().iter().filter_map(|flow| flow["type"].as_str()).collect();
+    let types: Vec<&str> =
+        answer["flows"].as_array().unwrap().iter().filter_map(|flow| flow["type"].as_str()).collect();
     assert!(types.contains(&PASSWORD), "{answer}");
     assert!(!types.iter().any(|kind| kind.contains("2fa")), "a second factor is no way in by itself\n{answer}");
 }
@@ -35,9 +36,16 @@ fn device_id_and_refresh_token_are_those_of_the_first_request() {
 #[test]
 fn the_challenge_names_flows_in_order_and_says_what_to_do() {
     let user = Server::start().enrolled_user();
-    let answer = user.login().refused(401, "M_FORBIDDEN").completed(&[PASSWORD]).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
+    let answer = user
+        .login()
+        .refused(401, "M_FORBIDDEN")
+        .completed(&[PASSWORD])
+        .offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
     let session = answer.session();
-    assert!(session.len() == 32 && session.bytes().all(|b| b.is_ascii_alphanumeric()), "32 characters [A-Za-z0-9]: {session}");
+    assert!(
+        session.len() == 32 && session.bytes().all(|b| b.is_ascii_alphanumeric()),
+        "32 characters [A-Za-z0-9]: {session}"
+    );
     assert!(answer["params"].is_object(), "`params` is always there\n{answer}");
 }
 
@@ -133,7 +141,8 @@ fn msc2835_wrong_password_names_nobody() {
         let answer = server.post("login", &auth(&json!({}), &session, stage)).completed(&[]).without_token();
         (answer.status, answer["errcode"].clone(), answer["error"].clone(), answer["flows"].clone())
     };
-    let stranger = json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": "nobody" }, "password": "x" });
+    let stranger =
+        json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": "nobody" }, "password": "x" });
     assert_eq!(wrong(&user.password_stage_of("wrong")), wrong(&stranger));
 }
 

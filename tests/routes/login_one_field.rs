@@ -30,7 +30,8 @@ fn password_space_and_recovery_code_in_one_field() {
 fn either_part_wrong_is_the_same_refusal_as_an_unknown_user() {
     let server = Server::start();
     let user = server.enrolled_user();
-    let stranger = json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": "nobody" }, "password": "wrong123456" });
+    let stranger =
+        json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": "nobody" }, "password": "wrong123456" });
     let expected = server.post("login", &stranger).refused(403, "M_FORBIDDEN");
     let wrong_code = format!("{}{}", user.password, user.phone.wrong_code());
     let wrong_password = format!("wrong{}", user.phone.at_present(0));
@@ -57,7 +58,8 @@ fn a_password_that_ends_in_digits_is_a_password() {
     let name = server.user().name + "x";
     let body = json!({ "username": name, "password": "hunter 123456", "auth": { "type": "m.login.dummy" } });
     server.post("register", &body).is(200);
-    let login = json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": name }, "password": "hunter 123456" });
+    let login =
+        json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": name }, "password": "hunter 123456" });
     server.post("login", &login).access_token();
 }
 

@@ -11,7 +11,10 @@ fn it_is_interactive_auth_with_the_dummy_stage() {
     let body = json!({ "username": name, "password": "a long enough password" });
     let challenge = server.post("register", &body).completed(&[]).offers(&[&["m.login.dummy"]]);
     let answer = server.post("register", &auth(&body, &challenge.session(), &json!({ "type": "m.login.dummy" })));
-    assert_eq!(answer.clone().is(200).string("user_id"), format!("@{name}:{}", answer.string("user_id").split_once(':').unwrap().1));
+    assert_eq!(
+        answer.clone().is(200).string("user_id"),
+        format!("@{name}:{}", answer.string("user_id").split_once(':').unwrap().1)
+    );
     server.post("register", &auth(&body, &challenge.session(), &json!({ "type": "m.login.dummy" }))).without_token();
 }
 
@@ -43,7 +46,8 @@ fn a_name_is_given_once_in_any_case() {
 #[test]
 fn it_is_closed_unless_the_operator_opens_it() {
     let Some(server) = Server::start_with(Needs::ClosedRegistration) else { return };
-    let body = json!({ "username": "someone", "password": "a long enough password", "auth": { "type": "m.login.dummy" } });
+    let body =
+        json!({ "username": "someone", "password": "a long enough password", "auth": { "type": "m.login.dummy" } });
     server.post("register", &body).refused(403, "M_FORBIDDEN");
     server.post("register", &json!({})).refused(403, "M_FORBIDDEN");
 }

@@ -8,5 +8,8 @@ fn the_proposals_are_announced() {
     assert_eq!(answer["unstable_features"]["org.matrix.msc1998"], true, "{answer}");
     assert_eq!(answer["unstable_features"]["org.matrix.msc2835"], true, "{answer}");
     let versions = answer["versions"].as_array().unwrap();
-    assert!(versions.iter().any(|version| version.as_str().is_some_and(|version| version.starts_with("v1."))), "{answer}");
+    assert!(
+        versions.iter().any(|version| version.as_str().is_some_and(|version| version.starts_with("v1."))),
+        "{answer}"
+    );
 }

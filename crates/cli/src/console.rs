@@ -1,15 +1,17 @@
 //! What the program says to the person or script that started it. Everything else goes to the log.
+//!
+//! Nobody may be listening any more (`serve | head -1`): that is no reason to end, and `println!` would panic.
+
+use std::io::{Write, stderr, stdout};
 
 use crate::failure::Failure;
 
 /// An answer, on stdout.
-#[expect(clippy::print_stdout, reason = "the one place that answers on stdout")]
 pub fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(stdout().lock(), "{line}");
 }
 
 /// Why it did not work: one line on stderr.
-#[expect(clippy::print_stderr, reason = "the one place that complains on stderr")]
 pub fn complain(failure: &Failure) {
-    eprintln!("matrix-2fa: {failure}");
+    let _ = writeln!(stderr().lock(), "matrix-2fa: {failure}");
 }

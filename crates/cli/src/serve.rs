@@ -137,6 +137,8 @@ fn start_log(filter: &str) -> Result<(), Failure> {
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
     let filter = EnvFilter::builder().parse(filter).map_err(bad)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Complaining about a closed stderr on stderr would panic.
+    let log = log.log_internal_errors(false);
     log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
     Ok(())
 }

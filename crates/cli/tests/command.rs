@@ -235,6 +235,7 @@ fn a_long_poll_does_not_hold_up_the_end() {
     let poll = std::thread::spawn(move || reqwest::blocking::Client::new().get(url).bearer_auth(token).send());
     let arrived = log.lines().map_while(Result::ok).any(|line| line.contains("/sync") && line.contains("started"));
     assert!(arrived, "the log does not tell of the poll");
+    // From here on nobody reads the log: writing to the closed pipe once made the server panic instead of stop.
     assert_eq!(server.signal("-TERM"), Some(0));
     let answer = poll.join().expect("no panic").expect("an answer, not a broken connection");
     assert_eq!(answer.status().as_u16(), 200);

@@ -5,7 +5,10 @@ use matrix_2fa_core::{
     account::{ChangeRefused, Removal},
 };
 
-use crate::{Engine, EngineError, Origination};
+use crate::{
+    Engine, EngineError, Origination,
+    tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
+};
 
 /// What to turn off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +101,18 @@ impl Engine {
     pub async fn forget(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user).await?);
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN]).await?);
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
+    }
+
+    /// The password changed: what was proved with the old one (sessions, login tokens, proofs) is worth nothing any more.
+    pub async fn end_pending(&self, user: &str) -> Result<(), EngineError> {
+        let mut records = self.session_deletions(user).await?;
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF]).await?);
+        self.transact(user, |_account| {
+            Ok((Transition { account: None, outcome: (), events: Vec::new() }, records.clone()))
+        })
+        .await
     }
 
     async fn change<O>(

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Engine, EngineError};
 
-const LOGIN_TOKEN: Kind = Kind("login_token");
-const PROOF: Kind = Kind("proof");
-const RECOVERY_LOGIN: Kind = Kind("recovery_login");
+pub(crate) const LOGIN_TOKEN: Kind = Kind("login_token");
+pub(crate) const PROOF: Kind = Kind("proof");
+pub(crate) const RECOVERY_LOGIN: Kind = Kind("recovery_login");
 
 /// A login made with a recovery code may, for this long and with the password, replace authenticators and renew codes.
 pub const RECOVERY_LOGIN_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -113,9 +113,9 @@ impl Engine {
         Ok(now < expires_at && expires_at.since(now) <= RECOVERY_LOGIN_LIFETIME)
     }
 
-    pub(crate) async fn ticket_deletions(&self, user: &str) -> Result<Vec<RecordChange>, EngineError> {
+    pub(crate) async fn ticket_deletions(&self, user: &str, kinds: &[Kind]) -> Result<Vec<RecordChange>, EngineError> {
         let mut changes = Vec::new();
-        for kind in [LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
+        for &kind in kinds {
             let of_user = self.store.records_of(kind, user).await?;
             changes.extend(of_user.into_iter().map(|(key, _)| RecordChange::delete(kind, key, Expected::Any)));
         }

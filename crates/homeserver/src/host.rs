@@ -157,6 +157,10 @@ impl Homeserver for LocalHomeserver {
         self.end_sessions(user, keep).await
     }
 
+    fn check_login(&self, request: &Map<String, Value>) -> Result<(), HostError> {
+        LoginRequest::read(request).map(drop)
+    }
+
     async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError> {
         let request = LoginRequest::read(request)?;
         Ok(self.log_in(user, &request).await?.into_json())

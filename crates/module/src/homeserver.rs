@@ -80,6 +80,12 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Ends every access token of the user but those of the device `keep`.
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;
 
+    /// Would [`create_login`](Self::create_login) take this request? Asked before a code is evaluated, so that a bad `device_id` costs
+    /// nobody a code. The default takes everything.
+    fn check_login(&self, _request: &Map<String, Value>) -> Result<(), HostError> {
+        Ok(())
+    }
+
     /// Makes the login: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
     /// (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns `POST /login`.
     async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError>;

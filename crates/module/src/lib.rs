@@ -180,6 +180,11 @@ impl TwoFactor {
         Ok(self.engine.forget(user, &Origination::default()).await?)
     }
 
+    /// The user's password changed: sessions and tokens that rest on the old one end. Call it after the change is durable.
+    pub async fn password_changed(&self, user: &str) -> Result<(), ApiError> {
+        Ok(self.engine.end_pending(user).await?)
+    }
+
     /// Must this user enroll before they may do anything else? Their token is then good for enrollment, whoami and logout only.
     pub async fn bars(&self, user: &str) -> Result<bool, ApiError> {
         if self.policy() != Policy::Required {

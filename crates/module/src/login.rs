@@ -60,6 +60,7 @@ impl Guard<'_> {
     /// Judges a whole login request.
     pub(crate) async fn prove(&self, mut body: Map<String, Value>) -> Result<Proved, ApiError> {
         let (form, auth) = self.form(&mut body)?;
+        self.module.host.check_login(&for_the_host(&body))?;
         match (form, &auth.session) {
             (_, Some(id)) => self.resume(id, &auth, body).await,
             (Form::Password, None) => self.password(&auth, body).await,
@@ -291,6 +292,12 @@ impl Guard<'_> {
     fn user(&self, named: &str) -> String {
         self.module.host.canonical_user(named).unwrap_or_default()
     }
+}
+
+/// What of a login body the host needs to make the login; everything else was for us.
+pub(crate) fn for_the_host(body: &Map<String, Value>) -> Map<String, Value> {
+    const KEYS: [&str; 3] = ["device_id", "initial_device_display_name", "refresh_token"];
+    KEYS.into_iter().filter_map(|key| Some((key.to_owned(), body.get(key)?.clone()))).collect()
 }
 
 fn operation() -> Operation {

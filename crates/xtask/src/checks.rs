@@ -34,7 +34,8 @@ pub fn deny(workspace: &Workspace) -> Result<()> {
     if !deny.starts_with("cargo-deny") && !deny.exists() {
         eprintln!("\ncargo-deny is missing: installing it under {tools}, which takes some minutes");
         let build = tools.join("build");
-        cmd!(shell, "cargo install cargo-deny --version {CARGO_DENY} --locked --root {tools} --target-dir {build}").run()?;
+        cmd!(shell, "cargo install cargo-deny --version {CARGO_DENY} --locked --root {tools} --target-dir {build}")
+            .run()?;
     }
     cmd!(shell, "{deny} --offline check licenses bans sources").run()?;
     Ok(())

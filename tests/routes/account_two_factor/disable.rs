@@ -10,7 +10,9 @@ const DELETE: &str = "account/two-factor";
 #[test]
 fn everything_goes_if_nothing_is_named() {
     let server = Server::start();
-    for (method, path) in [("POST", POST.to_owned()), ("DELETE", DELETE.to_owned()), ("DELETE", format!("{R0}{DELETE}"))] {
+    for (method, path) in
+        [("POST", POST.to_owned()), ("DELETE", DELETE.to_owned()), ("DELETE", format!("{R0}{DELETE}"))]
+    {
         let user = server.enrolled_user();
         user.open(method, &path, &json!({})).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
         let answer = user.prove(method, &path, &json!({})).is(200);

@@ -90,7 +90,9 @@ fn r28_a_secret_of_the_clients_choice_is_refused() {
 #[test]
 fn malformed_providers_are_refused() {
     let user = Server::start().user();
-    for body in [json!({ "providers": [] }), json!({ "providers": "x" }), json!({ "providers": { TOTP: 1 } }), json!({})] {
+    for body in
+        [json!({ "providers": [] }), json!({ "providers": "x" }), json!({ "providers": { TOTP: 1 } }), json!({})]
+    {
         let answer = refusal(&user, &body);
         assert_eq!(answer.status, 400, "{answer}");
     }

@@ -44,7 +44,9 @@ fn r38_one_of_two_can_be_removed_and_so_can_recovery_codes() {
 fn under_required_a_login_without_a_factor_opens_nothing_but_enrollment() {
     let Some(server) = Server::start_with(REQUIRED) else { return };
     let user = server.user();
-    user.server.post("login", &json!({ "type": PASSWORD, "user": user.name, "password": "wrong" })).refused(403, "M_FORBIDDEN");
+    user.server
+        .post("login", &json!({ "type": PASSWORD, "user": user.name, "password": "wrong" }))
+        .refused(403, "M_FORBIDDEN");
     let login = user.login();
     if login.status == 200 {
         assert_eq!(login["org.matrix.msc1998.two_factor"]["required"], true, "{login}");
@@ -62,7 +64,9 @@ fn under_required_a_token_without_a_factor_may_only_enroll() {
     let user = server.user();
     user.get("account/whoami").is(200);
     user.get("account/two-factor").is(200);
-    for (method, path) in [("GET", "devices"), ("GET", "sync"), ("POST", "account/password"), ("POST", "account/deactivate")] {
+    for (method, path) in
+        [("GET", "devices"), ("GET", "sync"), ("POST", "account/password"), ("POST", "account/deactivate")]
+    {
         user.send(method, path, &json!({})).refused(403, "M_FORBIDDEN");
     }
     let user = user.enroll();

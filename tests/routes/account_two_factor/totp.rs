@@ -16,14 +16,18 @@ fn the_first_enrollment_needs_the_password() {
     let answer = user.begin_enrollment();
     assert_eq!(answer["pending"], true);
     assert_eq!(answer["params"], json!({ "type": "m.totp.v1.rfc6238-sha1", "step": 30, "size": 6 }), "{answer}");
-    assert!(answer["expires_at"].as_u64().unwrap().abs_diff(user.server.now_ms() + 10 * MINUTE_MS) < 120_000, "{answer}");
+    assert!(
+        answer["expires_at"].as_u64().unwrap().abs_diff(user.server.now_ms() + 10 * MINUTE_MS) < 120_000,
+        "{answer}"
+    );
     assert!(answer.body.get("qr").is_none(), "{answer}");
 }
 
 #[test]
 fn a_wrong_password_begins_nothing() {
     let user = Server::start().user();
-    let wrong = json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": user.name }, "password": "wrong" });
+    let wrong =
+        json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": user.name }, "password": "wrong" });
     user.authorize("POST", PATH, &json!({}), &[wrong]).refused(401, "M_FORBIDDEN").completed(&[]);
 }
 
@@ -131,7 +135,8 @@ fn r32_the_uri_parses_back_to_the_same_values() {
     let user = Server::start().user();
     let answer = user.begin_enrollment();
     let uri = answer.string("uri");
-    let (label, query) = uri.strip_prefix("otpauth://totp/").and_then(|rest| rest.split_once('?')).expect("otpauth://totp/..?..");
+    let (label, query) =
+        uri.strip_prefix("otpauth://totp/").and_then(|rest| rest.split_once('?')).expect("otpauth://totp/..?..");
     let (issuer, account) = label.split_once(':').expect("one plain colon");
     let mxid = user.id.replace('@', "%40").replace(':', "%3a");
     assert_eq!(account.to_lowercase(), mxid.to_lowercase(), "{uri}");

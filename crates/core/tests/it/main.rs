@@ -4,6 +4,7 @@
 //! * [`random_walk`] random sequences of everything that can happen, under a clock that also jumps back; an independent model watches.
 //! * [`totp`], [`throttle`], [`enrollment`], [`recovery`], [`change`], [`session`], [`race`] one requirement a test, with its number.
 //! * [`vectors`] the files of `spec/vectors`, through the same code path as a login.
+//! * [`index`] that `spec/security.md` tells the truth.
 //! * [`secrets`] what `Debug` and the audit show.
 //!
 //! A test is named after the requirement that it proves (`r02_...`); `spec/security.md` is the index.
@@ -12,6 +13,7 @@
 
 mod change;
 mod enrollment;
+mod index;
 mod race;
 mod random_walk;
 mod recovery;

@@ -97,6 +97,16 @@ fn r13_a_right_code_forgives_only_its_own_client_and_only_two_minutes() {
     assert_eq!(world.account.totp_throttle().recent(), 2, "the old one and the stranger's stay");
 }
 
+/// Everybody behind one proxy would share the forgiveness.
+#[test]
+fn r13_a_client_without_an_address_is_forgiven_nothing() {
+    let mut world = World::enrolled(1);
+    world.client = ClientTag::default();
+    world.fail();
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Verified);
+    assert_eq!((world.account.totp_throttle().run(), world.account.totp_throttle().recent()), (0, 1));
+}
+
 #[test]
 fn r13_fails_older_than_thirty_days_age_out() {
     let mut world = World::enrolled(1);
@@ -214,6 +224,23 @@ fn r68_a_clock_set_back_gives_one_try_and_repairs_the_record() {
     assert_eq!(world.fail(), TotpOutcome::Wrong);
     assert_eq!(world.fail(), TotpOutcome::Wait(honest.plus(Duration::from_secs(120))));
     assert_eq!(world.account.totp_throttle().run(), 7, "no fail is forgotten");
+}
+
+/// Dated as they are, they would never leave the 30 days.
+#[test]
+fn r68_fails_from_the_future_age_out_like_others() {
+    let mut world = World::enrolled(1);
+    let honest = world.now;
+    world.wait(Duration::from_secs(400 * 24 * 3600));
+    for _ in 0..4 {
+        world.fail();
+    }
+    world.now = honest;
+    world.fail();
+    assert_eq!(world.account.totp_throttle().recent(), 5, "none is forgotten at once");
+    world.wait(WINDOW + Duration::from_millis(1));
+    world.fail();
+    assert_eq!(world.account.totp_throttle().recent(), 1);
 }
 
 #[test]

@@ -10,12 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiError, JsonRequest, SecondFactor, TwoFactor,
-    login::{Guard, Proved},
+    login::{Guard, Proved, for_the_host},
     request::client_address,
 };
-
-/// What of the body the host needs to make a login; everything else was for us.
-const FOR_THE_HOST: [&str; 3] = ["device_id", "initial_device_display_name", "refresh_token"];
 
 pub(crate) async fn login(State(module): State<Arc<TwoFactor>>, request: JsonRequest) -> Result<Json<Value>, ApiError> {
     let client = client_address(&request.parts);
@@ -26,9 +23,7 @@ pub(crate) async fn login(State(module): State<Arc<TwoFactor>>, request: JsonReq
 
 /// Only now does a token exist.
 async fn create(module: &TwoFactor, proved: Proved) -> Result<Value, ApiError> {
-    let request = proved.body.iter().filter(|(key, _)| FOR_THE_HOST.contains(&key.as_str()));
-    let request = request.map(|(key, value)| (key.clone(), value.clone())).collect();
-    let mut answer = module.host().create_login(&proved.user, &request).await?;
+    let mut answer = module.host().create_login(&proved.user, &for_the_host(&proved.body)).await?;
     if let Some(device) = answer.get("device_id").and_then(Value::as_str) {
         module.logged_in(&proved, device).await?;
     }
