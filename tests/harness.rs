@@ -25,6 +25,7 @@
 mod answer;
 mod body;
 mod phone;
+mod process;
 mod request;
 mod schema;
 mod server;
@@ -33,8 +34,9 @@ mod user;
 pub use answer::Answer;
 pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
 pub use phone::Phone;
+pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
-pub use server::{Needs, Server, clean_command, client_tool, server_binary, simultaneously};
+pub use server::{Needs, Server, simultaneously};
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

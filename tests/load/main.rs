@@ -45,7 +45,9 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["seed", data, users, file] => seed::run(Bench::open(Path::new(data)).await?, users.parse()?, Path::new(file)).await,
+        ["seed", data, users, file] => {
+            seed::run(Bench::open(Path::new(data)).await?, users.parse()?, Path::new(file)).await
+        }
         ["echo"] => serve::echo().await,
         ["verify", data] => serve::verify(Bench::open(Path::new(data)).await?).await,
         ["store", data, file] => store::run(Bench::open(Path::new(data)).await?, Path::new(file)).await,

@@ -2,10 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use matrix_2fa_core::{
-    Event, EventKind, Stage,
-    event::Origin,
-};
+use matrix_2fa_core::{Event, EventKind, Stage, event::Origin};
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, RecordChange, Store};
 use serde_json::Value;
 use tokio::task::JoinSet;

@@ -128,9 +128,12 @@ impl Account {
         &self.authenticators
     }
 
-    /// The pending authenticator, if it lives at `now`.
+    /// The pending authenticator, if it lives at `now`. A clock that was set back does not lengthen its life.
     pub fn pending(&self, now: Timestamp) -> Option<&PendingAuthenticator> {
-        self.pending.as_ref().filter(|pending| now < pending.expires_at)
+        let lives = |pending: &&PendingAuthenticator| {
+            now < pending.expires_at && pending.expires_at.since(now) <= enrollment::PENDING_LIFETIME
+        };
+        self.pending.as_ref().filter(lives)
     }
 
     /// The recovery codes.

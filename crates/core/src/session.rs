@@ -9,6 +9,9 @@ use crate::{flow::Flow, stage::Stage, throttle::ClientTag, time::Timestamp};
 /// A session lives this long from its creation, however much it is used.
 pub const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
+/// Clocks of replicas may differ by this much.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
+
 /// What somebody wants to do. The r0, v3 and unstable paths of one endpoint give the same operation; path parameters are its target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Operation {
@@ -102,9 +105,9 @@ impl AuthSession {
         self.operation == *operation && self.user.as_deref() == user && self.device.as_deref() == device
     }
 
-    /// Does it live at `now`? A session from the future (the clock was set back) is dead too.
+    /// Does it live at `now`? A session from further ahead than replicas' clocks differ (the clock was set back) is dead too.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        now >= self.created_at && now < self.expires_at()
+        now.plus(CLOCK_DIFFERENCE) >= self.created_at && now < self.expires_at()
     }
 
     /// When it dies.

@@ -93,9 +93,15 @@ impl Throttle {
         self.run >= limit || self.recent.len() >= limit as usize
     }
 
-    /// Takes back the last charge: the reserved try turned out right, or could not be evaluated at all.
-    pub fn refund(&mut self) {
+    /// When the last wrong code was counted.
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        self.failed_at
+    }
+
+    /// Takes back the last charge, before which the last wrong code was counted at `failed_at`: the try could not be evaluated.
+    pub fn refund(&mut self, failed_at: Option<Timestamp>) {
         self.run = self.run.saturating_sub(1);
+        self.failed_at = failed_at;
         self.recent.pop();
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use matrix_2fa_core::{AuthSession, Timestamp, session::LIFETIME};
+use matrix_2fa_core::{AuthSession, Timestamp, session::LIFETIME, throttle::ClientTag};
 use matrix_2fa_store::{
     Commit, Committed, Expected, KeyedRecord, Kind, NewRecord, Record, RecordChange, Version, codec,
 };
@@ -108,6 +108,9 @@ impl Engine {
     }
 
     async fn make_room(&self, owner: &str, opening: &AuthSession) -> Result<Vec<RecordChange>, EngineError> {
+        if opening.user.is_none() && opening.client == ClientTag::default() {
+            return Ok(Vec::new());
+        }
         let mut live = Vec::new();
         for (id, record) in self.store.records_of(SESSION, owner).await? {
             live.push(decoded((id, record))?);
@@ -115,7 +118,9 @@ impl Engine {
         live.sort_by_key(|(_, state)| state.created_at);
         let of_client = live.iter().filter(|(_, state)| state.client == opening.client).count();
         let mut evicted = Vec::new();
-        if of_client >= PER_CLIENT {
+        // Whoever comes through a proxy that hides addresses shares one tag with strangers; that must not make them push each other out.
+        let known = opening.client != ClientTag::default();
+        if known && of_client >= PER_CLIENT {
             let same = live.iter().filter(|(_, state)| state.client == opening.client);
             evicted.extend(same.take(of_client + 1 - PER_CLIENT).map(|(id, _)| id.clone()));
         } else if live.len() >= PER_USER {

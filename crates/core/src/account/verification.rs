@@ -51,6 +51,8 @@ pub struct Reservation {
     pub id: u64,
     /// When it was made.
     pub at: Timestamp,
+    /// When the wrong code before it was counted, for the case that it is taken back.
+    pub failed_at: Option<Timestamp>,
 }
 
 /// May a recovery code be hashed?
@@ -178,7 +180,7 @@ impl Account {
         }
         let mut next = self.clone();
         let _never_locks = next.recovery_throttle.charge(&throttle::RECOVERY, cx.now, cx.client, 1);
-        next.reservation = Some(Reservation { id, at: cx.now });
+        next.reservation = Some(Reservation { id, at: cx.now, failed_at: self.recovery_throttle.failed_at() });
         Transition::changed(next, ReserveOutcome::Reserved, Vec::new())
     }
 
@@ -220,12 +222,12 @@ impl Account {
 
     /// Takes a reservation back without a decision: the hash could not be made (overload).
     pub fn abandon_recovery(&self, id: u64) -> Transition<()> {
-        if self.reservation.as_ref().is_none_or(|reserved| reserved.id != id) {
+        let Some(reserved) = self.reservation.as_ref().filter(|reserved| reserved.id == id) else {
             return Transition::unchanged(());
-        }
+        };
         let mut next = self.clone();
         next.reservation = None;
-        next.recovery_throttle.refund();
+        next.recovery_throttle.refund(reserved.failed_at);
         Transition::changed(next, (), Vec::new())
     }
 }

@@ -188,7 +188,7 @@ fn r32_otpauth_uris_character_for_character() {
     }
 }
 
-/// The transcripts are played by the black-box suite; here only their form is checked.
+/// Playing them takes a server; here only their form is checked.
 #[test]
 fn every_transcript_is_well_formed() {
     #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use axum::{Json, extract::State};
 use matrix_2fa_engine::enroll::Confirmed;
 use serde_json::{Map, Value, json};
 
-use super::views;
+use super::{begin_totp::refuse_if_disallowed, views};
 use crate::{ApiError, TwoFactor, request::string, router::Caller};
 
 pub(crate) async fn confirm_totp(
@@ -16,6 +16,7 @@ pub(crate) async fn confirm_totp(
     caller: Caller,
 ) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
+    refuse_if_disallowed(&module)?;
     let request = parse(&caller.body)?;
     let user = &caller.requester.user;
     let from = caller.origination("confirm");
