@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Needs, PASSWORD, R0, RECOVERY, Server, TOTP, UNSTABLE, recovery_codes, stage};
+use crate::harness::{Needs, PASSWORD, R0, RECOVERY, Server, TOTP, UNSTABLE, auth, recovery_codes, stage};
 
 const PATH: &str = "account/two-factor/recovery";
 
@@ -25,7 +25,7 @@ fn without_a_factor_there_is_nothing_to_renew() {
         let path = format!("{prefix}{PATH}");
         let mut answer = user.post(&path, &json!({}));
         if answer.status == 401 {
-            answer = user.post(&path, &crate::harness::auth(&json!({}), &answer.session(), &user.password_stage()));
+            answer = user.post(&path, &auth(&json!({}), &answer.session(), &user.password_stage()));
         }
         assert_eq!(answer.status, 400, "{answer}");
     }
@@ -49,6 +49,40 @@ fn r43_a_renewal_that_was_answered_survives_kill_9_whole() {
     user.login_with(user.recovery_stage(0)).wrong_code();
     for code in &fresh {
         user.login_with(stage(RECOVERY, code)).access_token();
+    }
+}
+
+/// The server dies somewhere between the request and its answer: the old set works whole, or it is gone and a new one is there.
+#[test]
+fn r43_kill_9_at_any_point_leaves_the_old_set_or_the_new_one() {
+    let Some(server) = Server::start_with(Needs::Process) else { return };
+    let user = server.enrolled_user();
+    let (mut codes, mut spent) = (user.recovery.clone(), 0);
+    for meanwhile in [0, 2, 5, 20, 60] {
+        let session = user.open("POST", PATH, &json!({})).session();
+        user.post(PATH, &auth(&json!({}), &session, &user.password_stage())).completed(&[PASSWORD]);
+        let (last, now) = (auth(&json!({}), &session, &user.totp()), server.now_ms());
+        let answer = std::thread::scope(|scope| {
+            let renewal = scope.spawn(|| user.post(PATH, &last));
+            for _ in 0..meanwhile {
+                server.get("/_matrix/client/versions");
+            }
+            server.kill_9();
+            renewal.join().ok()
+        });
+        server.restart();
+        server.set_clock(now);
+        let old = user.login_with(stage(RECOVERY, &codes[spent]));
+        if let Some(answer) = answer {
+            old.wrong_code();
+            (codes, spent) = (recovery_codes(&answer["tokens"]), 0);
+        } else if old.status == 200 {
+            spent += 1;
+            assert_eq!(user.status()["providers"][RECOVERY]["remaining"], 10 - spent);
+        } else {
+            assert_eq!(user.status()["providers"][RECOVERY]["remaining"], 10, "a whole new set, which nobody saw");
+            (codes, spent) = (recovery_codes(&user.prove("POST", PATH, &json!({})).is(200)["tokens"]), 0);
+        }
     }
 }
 

@@ -112,7 +112,7 @@ fn r50_a_session_lives_ten_minutes_however_much_it_is_used() {
     session.complete(Stage::Password).expect("first");
     let last = START.plus(LIFETIME - Duration::from_millis(1));
     assert!(session.is_live(START) && session.is_live(last) && !session.is_live(START.plus(LIFETIME)));
-    assert!(!session.is_live(START.minus(Duration::from_millis(1))), "from the future: the clock was set back");
+    assert!(!session.is_live(START.minus(Duration::from_secs(6))), "from the future: the clock was set back");
 }
 
 #[test]
