@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use matrix_2fa_core::{
-    Account, AuthSession, Context, Flow, Operation, Params, Policy, RecoverySet, Seed, Stage,
+    Account, AuthSession, Context, Flow, Operation, Params, Policy, Proof, RecoverySet, Seed, Stage,
     account::{Confirmation, NewAuthenticator, OpenedSeed},
     event::Origin,
     recovery::{CODES, HashParams},
@@ -77,7 +77,7 @@ async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
 /// Confirmed a minute ago, so that today's code is a fresh one.
 fn account(engine: &Engine, user: &str, seed: &Seed) -> Result<Account, Failure> {
     let now = engine.now().minus(Duration::from_secs(120));
-    let cx = Context { user: user.to_owned(), now, origin: Origin::default(), client: ClientTag(0) };
+    let cx = Context { user: user.to_owned(), now, origin: Origin::default(), client: ClientTag(0), proof: Proof::FirstFactor };
     let id = engine.fresh_id();
     let sealed = engine.keys().seal(user, &id, seed, &OsRandom)?;
     let new = NewAuthenticator { id: id.clone(), name: "phone".to_owned(), seed: sealed, bound_to: [0; 32] };

@@ -9,7 +9,7 @@ mod enrollment;
 mod verification;
 
 pub use change::{ChangeRefused, Removal};
-pub use enrollment::{BeginRefused, Confirmation, NewAuthenticator};
+pub use enrollment::{BeginRefused, Confirmation, MAX_AUTHENTICATORS, NewAuthenticator};
 pub use verification::{OpenedSeed, Reservation, ReserveOutcome, SettleOutcome, TotpOutcome};
 
 use serde::{Deserialize, Serialize};
@@ -91,6 +91,22 @@ pub struct Context {
     pub origin: Origin,
     /// The client address, as a tag.
     pub client: ClientTag,
+    /// What the request proved.
+    pub proof: Proof,
+}
+
+/// What a request proved beside its access token. Changes judge it in the same value that they change: between the proof and the change
+/// somebody else may have enrolled, and a password alone must then not be enough any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// The first factor, or nothing at all: enough only for an account without a second factor.
+    #[default]
+    FirstFactor,
+    /// The first factor, by a login that was made with a recovery code less than ten minutes ago: may replace authenticators and renew
+    /// codes, and nothing else.
+    RecoveryLogin,
+    /// The first and a second factor, for this very request.
+    SecondFactor,
 }
 
 impl Context {

@@ -21,7 +21,7 @@ pub mod throttle;
 pub mod time;
 pub mod totp;
 
-pub use account::{Account, Authenticator, Context, Transition};
+pub use account::{Account, Authenticator, Context, Proof, Transition};
 pub use event::{Event, EventKind};
 pub use flow::Flow;
 pub use policy::Policy;

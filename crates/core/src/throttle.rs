@@ -2,8 +2,8 @@
 //!
 //! * Low-entropy codes (TOTP): five free, then 30 s doubling to one hour; 100 in a row or 100 in 30 days lock the authenticators
 //!   (100/n with n of them). That is a chance of 3.0e-4 for one uninterrupted run and at most 3.7e-3 a year.
-//! * High-entropy codes (recovery): five free, then at most 60 s, never locked, so that nobody who knows the password can block the
-//!   owner's way back.
+//! * High-entropy codes (recovery): five free, then at most 60 s, never locked, and a client that has not failed need not wait: nobody
+//!   who knows the password can block the owner's way back. 80 bit need no wait against guessing; the bound is on hashing.
 
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ pub struct Budget {
     pub max_wait: Duration,
     /// Wrong codes, in a row or in [`WINDOW`], that lock; `None` never locks.
     pub lock_at: Option<u32>,
+    /// Tries a minute that clients without a recent wrong code of their own get while the account waits: whoever knows the password
+    /// cannot crowd out the owner. 0: the wait is everybody's.
+    pub newcomers: usize,
 }
 
 /// How long a wrong code is remembered after a right one.
@@ -30,16 +33,29 @@ pub const WINDOW: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const FORGIVEN: Duration = Duration::from_secs(2 * 60);
 
 /// The budget of TOTP codes.
-pub const TOTP: Budget =
-    Budget { free: 5, first_wait: Duration::from_secs(30), max_wait: Duration::from_secs(60 * 60), lock_at: Some(100) };
+pub const TOTP: Budget = Budget {
+    free: 5,
+    first_wait: Duration::from_secs(30),
+    max_wait: Duration::from_secs(60 * 60),
+    lock_at: Some(100),
+    newcomers: 0,
+};
 
 /// The budget of recovery codes.
-pub const RECOVERY: Budget =
-    Budget { free: 5, first_wait: Duration::from_secs(30), max_wait: Duration::from_secs(60), lock_at: None };
+pub const RECOVERY: Budget = Budget {
+    free: 5,
+    first_wait: Duration::from_secs(30),
+    max_wait: Duration::from_secs(60),
+    lock_at: None,
+    newcomers: 20,
+};
+
+/// Wrong codes that a budget without a lock remembers.
+const REMEMBERED: usize = 64;
 
 /// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address. The
 /// default, 0, is a client whose address is not known; nothing is forgiven to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientTag(pub u32);
 
@@ -67,8 +83,8 @@ pub enum Decision {
 }
 
 impl Throttle {
-    /// May a code be evaluated now?
-    pub fn decide(&self, budget: &Budget, now: Timestamp) -> Decision {
+    /// May a code of this client be evaluated now?
+    pub fn decide(&self, budget: &Budget, now: Timestamp, client: ClientTag) -> Decision {
         let (Some(failed_at), wait) = (self.failed_at, self.wait(budget)) else { return Decision::Allow };
         // A last fail further in the future than its whole wait can only mean that the clock was ahead and has been set back. One try is
         // let through and, if wrong, charged at today's time, which repairs the record: nobody is locked out by a clock.
@@ -76,7 +92,7 @@ impl Throttle {
             return Decision::Allow;
         }
         let until = failed_at.plus(wait);
-        if until > now { Decision::Wait(until) } else { Decision::Allow }
+        if until > now && !self.admits_newcomer(budget, now, client) { Decision::Wait(until) } else { Decision::Allow }
     }
 
     /// Counts a wrong code. Returns true if it was the one that locks, with `authenticators` of them sharing the budget.
@@ -85,8 +101,12 @@ impl Throttle {
         self.run = self.run.saturating_add(1);
         self.failed_at = Some(now);
         self.forget_old(now);
-        let Some(lock_at) = budget.lock_at else { return false };
         self.recent.push(Fail { at: now, client });
+        let Some(lock_at) = budget.lock_at else {
+            let excess = self.recent.len().saturating_sub(REMEMBERED);
+            self.recent.drain(..excess);
+            return false;
+        };
         let limit = (lock_at / u32::try_from(authenticators.max(1)).unwrap_or(u32::MAX)).max(1);
         let excess = self.recent.len().saturating_sub(lock_at as usize);
         self.recent.drain(..excess);
@@ -123,6 +143,15 @@ impl Throttle {
     /// Wrong codes in the rolling window, as of the last change.
     pub fn recent(&self) -> usize {
         self.recent.len()
+    }
+
+    /// Is this a known client without a wrong code in the last hour, and are there not too many tries of anybody?
+    fn admits_newcomer(&self, budget: &Budget, now: Timestamp, client: ClientTag) -> bool {
+        let since = |seconds| now.minus(Duration::from_secs(seconds));
+        let (minute, hour) = (since(60), since(60 * 60));
+        let lately = self.recent.iter().filter(|fail| fail.at > minute).count();
+        let failed = self.recent.iter().any(|fail| fail.client == client && fail.at > hour);
+        client != ClientTag::default() && lately < budget.newcomers && !failed
     }
 
     fn wait(&self, budget: &Budget) -> Duration {

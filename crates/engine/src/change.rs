@@ -1,7 +1,7 @@
 //! Changes that need a fresh proof (which the caller has), and the administrator's.
 
 use matrix_2fa_core::{
-    Account, Authenticator, Policy, RecoveryCode, Transition,
+    Account, Authenticator, RecoveryCode, Transition,
     account::{ChangeRefused, Removal},
 };
 
@@ -41,18 +41,6 @@ impl Engine {
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
         let (cx, policy) = (self.context(user, from), self.settings.policy);
         self.change(user, |account| account.remove(&cx, policy, id)).await
-    }
-
-    /// Removes one authenticator, but never the last.
-    pub async fn remove_but_last(
-        &self,
-        user: &str,
-        from: &Origination,
-        id: &str,
-    ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
-        let cx = self.context(user, from);
-        // Policy `required` is exactly the rule that the last one stays.
-        self.change(user, |account| account.remove(&cx, Policy::Required, id)).await
     }
 
     /// Turns factors off.

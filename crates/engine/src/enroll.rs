@@ -85,27 +85,24 @@ impl Engine {
         id: &str,
         code: &str,
     ) -> Result<Confirmed, EngineError> {
-        let _turn = self.gate.enter(user).await;
+        let _turn = self.gate.enter_slow(user).await;
         let cx = self.context(user, from);
         let bound_to = self.token_digest(token);
         let code = TotpCode::parse(code);
         let account = self.account(user).await?;
-        if account.confirmable(&cx, id, &bound_to).is_none() {
-            return Ok(Confirmed::Unknown);
-        }
-        // Hashed before it is known whether the code is right, because the commit that confirms must carry the set; a pending enrollment
-        // allows five tries, so this cannot be used to burn CPU.
-        let fresh = if account.is_enrolled() { None } else { Some(self.fresh_recovery_set(cx.now).await?) };
-        let confirmation = self
-            .transact(user, |account: &Account| {
-                let Some(pending) = account.confirmable(&cx, id, &bound_to) else {
-                    return Ok((account.confirm(&cx, &bound_to, &nobody(id), None, None), Vec::new()));
-                };
-                let seed = OpenedSeed { id: id.to_owned(), seed: self.keys.open(user, id, &pending.seed)? };
-                let set = fresh.as_ref().map(|(set, _)| set.clone());
-                Ok((account.confirm(&cx, &bound_to, &seed, code.as_ref(), set), Vec::new()))
-            })
-            .await?;
+        let decide = |account: &Account, set: Option<RecoverySet>| {
+            let seed = match account.confirmable(&cx, id, &bound_to) {
+                Some(pending) => self.keys.open(user, id, &pending.seed)?,
+                None => Seed::from_bytes(Vec::new()),
+            };
+            let opened = OpenedSeed { id: id.to_owned(), seed };
+            Ok::<_, EngineError>(account.confirm(&cx, &bound_to, &opened, code.as_ref(), set))
+        };
+        // The commit that confirms a first factor must carry its recovery codes, and their hashing is slow: only for a right code.
+        let first = matches!(decide(&account, None)?.outcome, Confirmation::Confirmed { first: true, .. });
+        let fresh = if first { Some(self.fresh_recovery_set(cx.now).await?) } else { None };
+        let set = fresh.as_ref().map(|(set, _)| set);
+        let confirmation = self.transact(user, |account| Ok((decide(account, set.cloned())?, Vec::new()))).await?;
         Ok(match confirmation {
             Confirmation::Confirmed { authenticator, first } => {
                 let recovery = fresh.filter(|_| first).map(|(_, codes)| codes);
@@ -138,8 +135,4 @@ impl Engine {
     fn token_digest(&self, token: &str) -> [u8; 32] {
         self.keys.digest("access-token", token.as_bytes())
     }
-}
-
-fn nobody(id: &str) -> OpenedSeed {
-    OpenedSeed { id: id.to_owned(), seed: Seed::from_bytes(Vec::new()) }
 }

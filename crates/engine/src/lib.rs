@@ -23,7 +23,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use gate::Gate;
 use hashing::{HashError, RecoveryHasher};
 use matrix_2fa_core::{
-    Account, Clock, Context, Policy, Timestamp, Transition, event::Origin, recovery::HashParams, throttle::ClientTag,
+    Account, Clock, Context, Policy, Proof, Timestamp, Transition, event::Origin, recovery::HashParams,
+    throttle::ClientTag,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
 use sessions::Strangers;
@@ -99,18 +100,21 @@ pub struct Origination {
     pub client: Option<IpAddr>,
     /// What is being done, for the audit.
     pub operation: Option<String>,
+    /// What the request proved.
+    pub proof: Proof,
 }
 
-/// Everything the use cases need, and nothing of HTTP.
+/// Everything the use cases need, and nothing of HTTP. Clones are the same engine.
+#[derive(Clone)]
 pub struct Engine {
     store: Arc<dyn Store>,
-    keys: Keyring,
+    keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    settings: EngineSettings,
-    hasher: RecoveryHasher,
-    gate: Gate,
-    strangers: Strangers,
+    settings: Arc<EngineSettings>,
+    hasher: Arc<RecoveryHasher>,
+    gate: Arc<Gate>,
+    strangers: Arc<Strangers>,
 }
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
@@ -125,8 +129,9 @@ impl Engine {
         random: Arc<dyn Random>,
         settings: EngineSettings,
     ) -> Self {
-        let hasher = RecoveryHasher::new(settings.hash_jobs, settings.hash_queue);
-        Self { store, keys, clock, random, settings, hasher, gate: Gate::default(), strangers: Strangers::default() }
+        let hasher = Arc::new(RecoveryHasher::new(settings.hash_jobs, settings.hash_queue));
+        let (keys, settings) = (Arc::new(keys), Arc::new(settings));
+        Self { store, keys, clock, random, settings, hasher, gate: Arc::default(), strangers: Arc::default() }
     }
 
     /// The clock that decides.
@@ -175,6 +180,7 @@ impl Engine {
                 operation: from.operation.clone(),
             },
             client: self.client_tag(from.client),
+            proof: from.proof,
         }
     }
 

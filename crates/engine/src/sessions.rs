@@ -6,9 +6,7 @@ use std::{
 };
 
 use matrix_2fa_core::{AuthSession, Timestamp, session::LIFETIME, throttle::ClientTag};
-use matrix_2fa_store::{
-    Commit, Committed, Expected, KeyedRecord, Kind, NewRecord, Record, RecordChange, Version, codec,
-};
+use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, Record, RecordChange, Version, codec};
 
 use crate::{Engine, EngineError};
 
@@ -56,12 +54,11 @@ pub struct LiveSession {
 impl Engine {
     /// Opens a session. The oldest of the same client makes room for it, then the oldest of the user.
     pub async fn open_session(&self, state: AuthSession) -> Result<LiveSession, EngineError> {
-        if state.user.is_none() && !self.strangers.admit(state.created_at) {
+        let id = self.fresh_id();
+        let mut records = self.make_room(&state).await?;
+        if state.user.is_none() && records.is_empty() && !self.strangers.admit(state.created_at) {
             return Err(EngineError::Crowded);
         }
-        let id = self.fresh_id();
-        let owner = owner_of(&state);
-        let mut records = self.make_room(&owner, &state).await?;
         records.push(RecordChange::put(SESSION, id.as_str(), Expected::Absent, record_of(&state)?));
         // Making room is by `Expected::Any`, so only the fresh id could conflict.
         match self.store.commit(Commit { records, ..Commit::default() }).await? {
@@ -83,8 +80,10 @@ impl Engine {
 
     /// Writes the progress of a session, if nobody else moved it meanwhile.
     pub async fn save_session(&self, session: &mut LiveSession) -> Result<(), EngineError> {
-        let change = session.advance()?;
-        match self.store.commit(Commit { records: vec![change], ..Commit::default() }).await? {
+        let joins_user = session.state.user.is_some() && !session.stored.1;
+        let mut records = if joins_user { self.make_room(&session.state).await? } else { Vec::new() };
+        records.push(session.advance()?);
+        match self.store.commit(Commit { records, ..Commit::default() }).await? {
             Committed::Done => {
                 session.version += 1;
                 session.stored = progress_of(&session.state);
@@ -107,26 +106,32 @@ impl Engine {
         Ok(sessions.into_iter().map(|(id, _)| RecordChange::delete(SESSION, id, Expected::Any)).collect())
     }
 
-    async fn make_room(&self, owner: &str, opening: &AuthSession) -> Result<Vec<RecordChange>, EngineError> {
-        if opening.user.is_none() && opening.client == ClientTag::default() {
+    /// Who must go so that `opening` can come. Logins and everything else have separate room: a stolen access token must not push out the
+    /// owner's login.
+    async fn make_room(&self, opening: &AuthSession) -> Result<Vec<RecordChange>, EngineError> {
+        let known = opening.client != ClientTag::default();
+        // Whoever comes through a proxy that hides addresses shares one tag with strangers; that must not make them push each other out.
+        if opening.user.is_none() && !known {
             return Ok(Vec::new());
         }
         let mut live = Vec::new();
-        for (id, record) in self.store.records_of(SESSION, owner).await? {
-            live.push(decoded((id, record))?);
+        for (id, record) in self.store.records_of(SESSION, &owner_of(opening)).await? {
+            let state: AuthSession = codec::decode("session", &record.bytes)?;
+            if is_login(&state) == is_login(opening) {
+                live.push((state.created_at, id, state.client));
+            }
         }
-        live.sort_by_key(|(_, state)| state.created_at);
-        let of_client = live.iter().filter(|(_, state)| state.client == opening.client).count();
-        let mut evicted = Vec::new();
-        // Whoever comes through a proxy that hides addresses shares one tag with strangers; that must not make them push each other out.
-        let known = opening.client != ClientTag::default();
-        if known && of_client >= PER_CLIENT {
-            let same = live.iter().filter(|(_, state)| state.client == opening.client);
-            evicted.extend(same.take(of_client + 1 - PER_CLIENT).map(|(id, _)| id.clone()));
+        live.sort();
+        let held_by = |client| live.iter().filter(|(_, _, of)| *of == client).count();
+        let greediest = if known && held_by(opening.client) >= PER_CLIENT {
+            Some(opening.client)
         } else if live.len() >= PER_USER {
-            evicted.extend(live.iter().take(live.len() + 1 - PER_USER).map(|(id, _)| id.clone()));
-        }
-        Ok(evicted.into_iter().map(|id| RecordChange::delete(SESSION, id, Expected::Any)).collect())
+            live.iter().map(|(_, _, client)| *client).max_by_key(|client| held_by(*client))
+        } else {
+            None
+        };
+        let oldest = live.iter().find(|(_, _, client)| Some(*client) == greediest);
+        Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).into_iter().collect())
     }
 }
 
@@ -153,6 +158,10 @@ impl LiveSession {
     }
 }
 
+fn is_login(state: &AuthSession) -> bool {
+    state.operation.name == "login"
+}
+
 fn progress_of(state: &AuthSession) -> (usize, bool) {
     (state.completed.len(), state.user.is_some())
 }
@@ -165,8 +174,4 @@ fn owner_of(state: &AuthSession) -> String {
 fn record_of(state: &AuthSession) -> Result<NewRecord, EngineError> {
     let bytes = codec::encode("session", state)?;
     Ok(NewRecord { bytes, user: Some(owner_of(state)), expires_at: Some(state.created_at.plus(LIFETIME)) })
-}
-
-fn decoded((id, record): KeyedRecord) -> Result<(String, AuthSession), EngineError> {
-    Ok((id, codec::decode("session", &record.bytes)?))
 }

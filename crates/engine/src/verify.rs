@@ -4,7 +4,7 @@ use matrix_2fa_core::{
     Account, RecoveryCode, RecoverySet, Stage, Timestamp, TotpCode,
     account::{OpenedSeed, ReserveOutcome, SettleOutcome, TotpOutcome},
 };
-use matrix_2fa_store::RecordChange;
+use matrix_2fa_store::{RecordChange, StoreError};
 
 use crate::{Engine, EngineError, Origination};
 
@@ -78,6 +78,19 @@ impl Engine {
         on_success: Vec<RecordChange>,
     ) -> Result<Verdict, EngineError> {
         let Some(code) = RecoveryCode::parse(code) else { return Ok(Verdict::Wrong) };
+        // A task of its own: a client that hangs up meanwhile must not leave a charge that nobody settles.
+        let (engine, user, from) = (self.clone(), user.to_owned(), from.clone());
+        let task = tokio::spawn(async move { engine.reserve_hash_settle(&user, &from, code, on_success).await });
+        task.await.map_err(|error| StoreError::Unavailable(Box::new(error)))?
+    }
+
+    async fn reserve_hash_settle(
+        &self,
+        user: &str,
+        from: &Origination,
+        code: RecoveryCode,
+        on_success: Vec<RecordChange>,
+    ) -> Result<Verdict, EngineError> {
         let _turn = self.gate.enter_slow(user).await;
         let cx = self.context(user, from);
         let id = self.reservation_id();

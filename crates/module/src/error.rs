@@ -82,6 +82,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", error)
     }
 
+    /// The account got a second factor between the proof and the change, or the proof is not enough for this change.
+    fn unproved() -> Self {
+        Self::forbidden("This account has a second factor. Start again and prove it.")
+    }
+
     /// An interactive-auth session that never was, is over, or was used meanwhile.
     pub(crate) fn unknown_session() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "M_UNKNOWN", "This session is not known or is over. Start again without it.")
@@ -184,6 +189,7 @@ impl From<BeginRefused> for ApiError {
     fn from(refused: BeginRefused) -> Self {
         match refused {
             BeginRefused::Disallowed => Self::forbidden("This server does not allow second factors."),
+            BeginRefused::Unproved => Self::unproved(),
             BeginRefused::TooMany => Self::invalid("This account has ten authenticators already. Remove one first."),
         }
     }
@@ -196,6 +202,8 @@ impl From<ChangeRefused> for ApiError {
             ChangeRefused::Required => Self::forbidden(
                 "This server requires a second factor. Add another authenticator before you remove the last one.",
             ),
+            ChangeRefused::Unproved => Self::unproved(),
+            ChangeRefused::NoRecoveryCodes => Self::invalid("This account has no recovery codes."),
             ChangeRefused::NotEnrolled => {
                 Self::invalid("This account has no second factor. Add an authenticator first.")
             }

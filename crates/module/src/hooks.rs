@@ -49,7 +49,7 @@ pub enum Gate {
     Closed,
 }
 
-/// Where in the host's interactive auth a stage is checked. All of it is bound into the proof.
+/// Where in the host's interactive auth a stage is checked. All of it but `completed` and `client` is bound into the proof.
 #[derive(Clone, Debug)]
 pub struct StageContext<'a> {
     /// Canonical user id, from the access token.
@@ -58,6 +58,8 @@ pub struct StageContext<'a> {
     pub device: Option<&'a str>,
     /// The id of the host's session.
     pub host_session: &'a str,
+    /// What that session has completed so far, by the host's own list. Nothing is evaluated before a first factor.
+    pub completed: &'a [String],
     /// The operation that it authorises.
     pub operation: &'a Operation,
     /// A digest of the request without `auth`, however the host makes it (for example [`TwoFactor::request_digest`]).
@@ -169,20 +171,24 @@ impl SecondFactor for TwoFactor {
     }
 
     async fn check_stage(&self, cx: &StageContext<'_>, auth: &Map<String, Value>) -> Result<(), ApiError> {
-        let auth = Auth::parse(auth, &self.settings.stage_prefix)?;
-        let (Some(stage), Some(code)) = (auth.stage.filter(|stage| stage.is_second_factor()), auth.code) else {
-            return Err(ApiError::missing("token"));
-        };
-        let from = Origination {
-            device: cx.device.map(str::to_owned),
-            client: cx.client,
-            operation: Some(cx.operation.name.clone()),
-        };
-        let proof = self.engine.proof(cx.user, &cx.binding()).map_err(ApiError::from)?;
         let refused = |refusal: Refusal| {
             let (errcode, error) = refusal.error().unwrap_or(("M_FORBIDDEN", "That code did not work."));
             ApiError::new(StatusCode::UNAUTHORIZED, errcode, error)
         };
+        let auth = Auth::parse(auth, &self.settings.stage_prefix)?;
+        let (Some(stage), Some(code)) = (auth.stage.filter(|stage| stage.is_second_factor()), auth.code) else {
+            return Err(ApiError::missing("token"));
+        };
+        if !cx.completed.iter().any(|done| !self.owns_stage(done)) {
+            return Err(refused(Refusal::OutOfOrder));
+        }
+        let from = Origination {
+            device: cx.device.map(str::to_owned),
+            client: cx.client,
+            operation: Some(cx.operation.name.clone()),
+            ..Origination::default()
+        };
+        let proof = self.engine.proof(cx.user, &cx.binding()).map_err(ApiError::from)?;
         match self.engine.verify(cx.user, &from, stage, &code, vec![proof]).await? {
             Verdict::Verified => Ok(()),
             Verdict::Wrong | Verdict::NotEnrolled => Err(refused(Refusal::WrongCode)),
@@ -199,7 +205,7 @@ impl SecondFactor for TwoFactor {
     }
 
     async fn login(&self, cx: &LoginContext<'_>, body: &Map<String, Value>) -> Result<Proved, ApiError> {
-        let from = Origination { device: None, client: cx.client, operation: Some("login".to_owned()) };
+        let from = Origination { client: cx.client, operation: Some("login".to_owned()), ..Origination::default() };
         let guard = Guard { module: self, from };
         match (cx.user, cx.candidate.and_then(|candidate| candidate.code.as_ref())) {
             (None, _) => guard.prove(body.clone()).await,

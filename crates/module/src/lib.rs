@@ -171,6 +171,7 @@ impl TwoFactor {
 
     /// A token for `m.login.token`: single use. If `factor` was proved for it, logging in with it asks for no code.
     pub async fn issue_login_token(&self, user: &str, factor: Option<Stage>) -> Result<(String, Duration), ApiError> {
+        let factor = factor.filter(|stage| stage.is_second_factor());
         let token = self.engine.issue_login_token(user, factor, LOGIN_TOKEN_LIFETIME).await?;
         Ok((token, LOGIN_TOKEN_LIFETIME))
     }

@@ -9,6 +9,8 @@
 //!
 //! A code counts only in the request that carries it: a login session has no fallback page and a poll never proves a login.
 
+use std::fmt;
+
 use http::StatusCode;
 use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, StagePrefix, flow::flows_for, session::NotNow};
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
@@ -26,7 +28,7 @@ use crate::{
 };
 
 /// A login for which everything was proved: make the device and the token now, once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Proved {
     /// Whom to log in.
     pub user: String,
@@ -34,6 +36,12 @@ pub struct Proved {
     pub body: Map<String, Value>,
     /// The second factor that was proved, if the user has one.
     pub factor: Option<Stage>,
+}
+
+impl fmt::Debug for Proved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proved").field("user", &self.user).field("factor", &self.factor).finish_non_exhaustive()
+    }
 }
 
 /// What the body asks for.

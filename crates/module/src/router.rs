@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post, put},
 };
 use http::{Method, StatusCode, header, request::Parts};
-use matrix_2fa_core::{Operation, Stage};
+use matrix_2fa_core::{Operation, Proof, Stage};
 use matrix_2fa_engine::Origination;
 use serde_json::{Map, Value};
 use tower_http::cors::{Any, CorsLayer};
@@ -106,11 +106,13 @@ impl Caller {
         }
     }
 
-    pub(crate) fn origination(&self, operation: &str) -> Origination {
+    /// For a change with what [`TwoFactor::authorize`] proved ([`Proof::default`] for one that needs no proof).
+    pub(crate) fn origination(&self, operation: &str, proof: Proof) -> Origination {
         Origination {
             device: self.requester.device.clone(),
             client: client_address(&self.parts),
             operation: Some(operation.to_owned()),
+            proof,
         }
     }
 }

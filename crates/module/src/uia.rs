@@ -12,13 +12,13 @@ pub(crate) mod challenge;
 pub(crate) mod first;
 pub(crate) mod second;
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use auth::Auth;
 use challenge::Refusal;
 use first::PasswordCheck;
 use matrix_2fa_core::{
-    AuthSession, Flow, Operation, Stage,
+    AuthSession, Flow, Operation, Proof, Stage,
     flow::flows_for,
     session::{NotNow, Progress},
 };
@@ -31,7 +31,6 @@ use crate::{
 };
 
 /// One request to an endpoint that wants interactive auth.
-#[derive(Debug)]
 pub struct UiaRequest<'a> {
     /// Who asks; `None` only for registration.
     pub requester: Option<&'a Requester>,
@@ -46,12 +45,25 @@ pub struct UiaRequest<'a> {
 }
 
 /// A request that passed. Its session is consumed; do the operation now, once.
-#[derive(Debug)]
 pub struct Authorized {
     /// The body to act on: the first body's keys with the secrets of this request, without `auth`.
     pub body: Map<String, Value>,
     /// The second factor that was proved, if one was needed.
     pub factor: Option<Stage>,
+    /// How much was proved.
+    pub(crate) proof: Proof,
+}
+
+impl fmt::Debug for UiaRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UiaRequest").field("operation", &self.operation).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Authorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized").field("factor", &self.factor).field("proof", &self.proof).finish_non_exhaustive()
+    }
 }
 
 /// A session that is being worked on: stored, or not yet (and perhaps never: a first request can bring everything).
@@ -98,7 +110,7 @@ impl TwoFactor {
             r.kind == RequesterKind::Appservice && APPSERVICE_EXEMPT.contains(&operation.name.as_str())
         }) {
             check(&body)?;
-            return Ok(Authorized { body, factor: None });
+            return Ok(Authorized { body, factor: None, proof: Proof::FirstFactor });
         }
         let cx = Dance { requester, operation, client, first, access };
         let mut session = match &auth.session {
@@ -110,8 +122,8 @@ impl TwoFactor {
             None => Session::Fresh(Box::new(self.fresh_session(&cx, &body).await?)),
         };
         check(&body)?;
-        let factor = self.run(&cx, &auth, &mut session, &body).await?;
-        Ok(Authorized { body, factor })
+        let (factor, proof) = self.run(&cx, &auth, &mut session, &body).await?;
+        Ok(Authorized { body, factor, proof })
     }
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
@@ -153,7 +165,7 @@ impl TwoFactor {
         auth: &Auth,
         session: &mut Session,
         body: &Map<String, Value>,
-    ) -> Result<Option<Stage>, ApiError> {
+    ) -> Result<(Option<Stage>, Proof), ApiError> {
         let Some(stage) = auth.stage else {
             let refusal = if auth.unknown_type { Refusal::UnknownStage } else { Refusal::Nothing };
             return Err(self.challenge(session, refusal).await?);
@@ -168,13 +180,10 @@ impl TwoFactor {
                 let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
                 binding::require_secrets(session.state(), body)?;
                 self.second_factor(&user, &cx.origination(), session, stage, auth.code.as_deref()).await?;
-                Ok(Some(stage))
+                Ok((Some(stage), Proof::SecondFactor))
             }
             Stage::Password => self.password_stage(cx, auth, session, body).await,
-            Stage::Dummy | Stage::Token => {
-                self.first_passed(cx, session, stage, auth, body).await?;
-                Ok(None)
-            }
+            Stage::Dummy | Stage::Token => Ok((None, self.first_passed(cx, session, stage, auth, body).await?)),
         }
     }
 
@@ -184,7 +193,7 @@ impl TwoFactor {
         auth: &Auth,
         session: &mut Session,
         body: &Map<String, Value>,
-    ) -> Result<Option<Stage>, ApiError> {
+    ) -> Result<(Option<Stage>, Proof), ApiError> {
         let password = auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
         let named = auth.user.as_deref().map(|given| self.host.canonical_user(given));
         let user = match (cx.user(), named) {
@@ -195,16 +204,13 @@ impl TwoFactor {
         };
         match self.check_password(&user, password).await? {
             PasswordCheck::Wrong => Err(self.challenge(session, Refusal::WrongPassword).await?),
-            PasswordCheck::Right => {
-                self.first_passed(cx, session, Stage::Password, auth, body).await?;
-                Ok(None)
-            }
+            PasswordCheck::Right => Ok((None, self.first_passed(cx, session, Stage::Password, auth, body).await?)),
             PasswordCheck::WithCode { stage, code } => {
                 binding::require_secrets(session.state(), body)?;
                 session.state_mut().complete(Stage::Password).map_err(|_not_now| ApiError::unknown_session())?;
                 // Either part wrong must look the same, so nothing of the password's success may show.
                 match self.second_factor_of(&user, &cx.origination(), session, stage, &code).await? {
-                    true => Ok(Some(stage)),
+                    true => Ok((Some(stage), Proof::SecondFactor)),
                     false => {
                         session.state_mut().completed.pop();
                         Err(self.challenge(session, Refusal::WrongPassword).await?)
@@ -222,7 +228,7 @@ impl TwoFactor {
         stage: Stage,
         auth: &Auth,
         body: &Map<String, Value>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Proof, ApiError> {
         let progress = session.state_mut().complete(stage).map_err(|_not_now| ApiError::unknown_session())?;
         if progress == Progress::More {
             let refusal = if auth.session.is_none() { Refusal::FactorMissing } else { Refusal::Nothing };
@@ -233,10 +239,10 @@ impl TwoFactor {
         if self.flows(cx).await? != session.state().flows {
             return Err(ApiError::unknown_session());
         }
-        match session {
-            Session::Stored(live) => Ok(self.engine.consume_session(live).await?),
-            Session::Fresh(_) => Ok(()),
+        if let Session::Stored(live) = session {
+            self.engine.consume_session(live).await?;
         }
+        Ok(if self.is_recovery_login(cx).await? { Proof::RecoveryLogin } else { Proof::FirstFactor })
     }
 }
 
@@ -270,6 +276,7 @@ impl Dance<'_> {
             device: self.device().map(str::to_owned),
             client: self.client,
             operation: Some(self.operation.name.clone()),
+            proof: Proof::FirstFactor,
         }
     }
 }

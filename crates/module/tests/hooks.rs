@@ -75,7 +75,16 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn context(operation: &Operation) -> StageContext<'_> {
-    StageContext { user: USER, device: Some("D"), host_session: "s", operation, request_digest: [1; 32], client: None }
+    static PASSWORD: std::sync::LazyLock<[String; 1]> = std::sync::LazyLock::new(|| ["m.login.password".to_owned()]);
+    StageContext {
+        user: USER,
+        device: Some("D"),
+        host_session: "s",
+        completed: &*PASSWORD,
+        operation,
+        request_digest: [1; 32],
+        client: None,
+    }
 }
 
 #[tokio::test]
@@ -126,6 +135,22 @@ async fn a_wrong_code_leaves_no_proof_and_says_so_in_matrix_words() {
     let refused = bench.module.check_stage(&cx, &wrong).await.unwrap_err();
     assert_eq!((refused.status().as_u16(), &refused.body()["errcode"]), (401, &json!("M_FORBIDDEN")));
     assert_eq!(bench.module.consume_proof(&cx).await.unwrap(), Gate::Closed);
+}
+
+#[tokio::test]
+async fn r51_nothing_is_evaluated_before_a_first_factor() {
+    let bench = Bench::enrolled().await;
+    let operation = Operation::new("account/password");
+    let ours = ["m.login.2fa.recovery".to_owned()];
+    for completed in [&[][..], &ours[..]] {
+        let early = StageContext { completed, ..context(&operation) };
+        for _ in 0..10 {
+            let wrong = object(json!({"type": "m.login.2fa.totp", "token": "000000"}));
+            assert_eq!(bench.module.check_stage(&early, &wrong).await.unwrap_err().status().as_u16(), 401);
+        }
+    }
+    // Nothing was charged: the right code works at once.
+    bench.module.check_stage(&context(&operation), &bench.auth()).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Changes by the user (with a fresh proof) and by an administrator.
 
-use super::{Account, Authenticator, Context, Transition};
+use super::{Account, Authenticator, Context, Proof, Transition};
 use crate::{event::EventKind, policy::Policy, recovery::RecoverySet, stage::Stage};
 
 /// What a removal leaves.
@@ -23,6 +23,12 @@ pub enum ChangeRefused {
         "the policy of this server requires a second factor: add another authenticator before you remove the last one"
     )]
     Required,
+    /// The request did not prove enough for this change.
+    #[error("this change needs a second factor, which this request did not prove")]
+    Unproved,
+    /// There are no recovery codes.
+    #[error("this account has no recovery codes")]
+    NoRecoveryCodes,
     /// There is nothing to change.
     #[error("this account has no second factor")]
     NotEnrolled,
@@ -35,6 +41,9 @@ impl Account {
         let Some(authenticator) = next.authenticators.iter_mut().find(|authenticator| authenticator.id == id) else {
             return Transition::unchanged(Err(ChangeRefused::Unknown));
         };
+        if authenticator.name == name {
+            return Transition::unchanged(Ok(authenticator.clone()));
+        }
         name.clone_into(&mut authenticator.name);
         let renamed = authenticator.clone();
         next.changed_at = Some(cx.now);
@@ -42,13 +51,16 @@ impl Account {
         Transition::changed(next, Ok(renamed), vec![event])
     }
 
-    /// Removes one authenticator. Recovery codes die with the last one, in the same value.
+    /// Removes one authenticator; never the last one on the strength of a recovery login. Recovery codes die with the last one, in the same value.
     pub fn remove(&self, cx: &Context, policy: Policy, id: &str) -> Transition<Result<Removal, ChangeRefused>> {
         if !self.authenticators.iter().any(|authenticator| authenticator.id == id) {
             return Transition::unchanged(Err(ChangeRefused::Unknown));
         }
         if self.authenticators.len() == 1 {
             return self.disable(cx, policy);
+        }
+        if cx.proof == Proof::FirstFactor {
+            return Transition::unchanged(Err(ChangeRefused::Unproved));
         }
         let mut next = self.clone();
         next.authenticators.retain(|authenticator| authenticator.id != id);
@@ -66,6 +78,9 @@ impl Account {
         if policy == Policy::Required {
             return Transition::unchanged(Err(ChangeRefused::Required));
         }
+        if cx.proof != Proof::SecondFactor {
+            return Transition::unchanged(Err(ChangeRefused::Unproved));
+        }
         let removal = Removal { disabled: self.stages(), enabled: Vec::new() };
         Transition::changed(self.without_factors(), Ok(removal), vec![cx.event(EventKind::Disabled)])
     }
@@ -73,7 +88,10 @@ impl Account {
     /// Drops the recovery codes alone; authenticators stay.
     pub fn drop_recovery(&self, cx: &Context) -> Transition<Result<Removal, ChangeRefused>> {
         if self.recovery.is_none() {
-            return Transition::unchanged(Err(ChangeRefused::NotEnrolled));
+            return Transition::unchanged(Err(ChangeRefused::NoRecoveryCodes));
+        }
+        if cx.proof != Proof::SecondFactor {
+            return Transition::unchanged(Err(ChangeRefused::Unproved));
         }
         let mut next = self.clone();
         next.recovery = None;
@@ -87,6 +105,9 @@ impl Account {
     pub fn regenerate(&self, cx: &Context, set: RecoverySet) -> Transition<Result<(), ChangeRefused>> {
         if !self.is_enrolled() {
             return Transition::unchanged(Err(ChangeRefused::NotEnrolled));
+        }
+        if cx.proof == Proof::FirstFactor {
+            return Transition::unchanged(Err(ChangeRefused::Unproved));
         }
         let mut next = self.clone();
         next.recovery = Some(set);

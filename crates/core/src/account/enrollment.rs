@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Authenticator, Context, OpenedSeed, PendingAuthenticator, Transition};
+use super::{Account, Authenticator, Context, OpenedSeed, PendingAuthenticator, Proof, Transition};
 use crate::{
     event::EventKind,
     policy::Policy,
@@ -37,6 +37,9 @@ pub enum BeginRefused {
     /// The policy is `disallowed`.
     #[error("the policy of this server does not allow second factors")]
     Disallowed,
+    /// The account has a second factor meanwhile, and the request did not prove it.
+    #[error("this account has a second factor, which this request did not prove")]
+    Unproved,
     /// The account has [`MAX_AUTHENTICATORS`] already.
     #[error("this account has {MAX_AUTHENTICATORS} authenticators already")]
     TooMany,
@@ -71,6 +74,9 @@ impl Account {
     ) -> Transition<Result<PendingAuthenticator, BeginRefused>> {
         if policy == Policy::Disallowed {
             return Transition::unchanged(Err(BeginRefused::Disallowed));
+        }
+        if self.is_enrolled() && cx.proof == Proof::FirstFactor {
+            return Transition::unchanged(Err(BeginRefused::Unproved));
         }
         if self.authenticators.len() >= MAX_AUTHENTICATORS {
             return Transition::unchanged(Err(BeginRefused::TooMany));

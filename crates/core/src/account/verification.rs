@@ -93,7 +93,7 @@ impl Account {
         if self.is_locked() {
             return Transition::unchanged(TotpOutcome::Locked);
         }
-        if let Decision::Wait(until) = self.totp_throttle.decide(&throttle::TOTP, cx.now) {
+        if let Decision::Wait(until) = self.totp_throttle.decide(&throttle::TOTP, cx.now, cx.client) {
             return Transition::unchanged(TotpOutcome::Wait(until));
         }
         // Another number of digits than any authenticator has is never evaluated and says nothing about the seed: free.
@@ -172,7 +172,7 @@ impl Account {
         if !self.is_enrolled() || self.recovery_remaining() == 0 {
             return Transition::unchanged(ReserveOutcome::NotEnrolled);
         }
-        if let Decision::Wait(until) = self.recovery_throttle.decide(&throttle::RECOVERY, cx.now) {
+        if let Decision::Wait(until) = self.recovery_throttle.decide(&throttle::RECOVERY, cx.now, cx.client) {
             return Transition::unchanged(ReserveOutcome::Wait(until));
         }
         if let Some(reserved) = self.reservation.as_ref().filter(|reserved| reserved.is_live(cx.now)) {

@@ -111,9 +111,9 @@ fn always(before: &Account, world: &World, act: &Act) {
     }
     // However the clock jumped: nobody waits longer than the last wait, counted from the last fail, and never for ever.
     for (throttle, budget) in [(account.totp_throttle(), &TOTP), (account.recovery_throttle(), &RECOVERY)] {
-        if let Decision::Wait(until) = throttle.decide(budget, world.now) {
+        if let Decision::Wait(until) = throttle.decide(budget, world.now, world.client) {
             assert!(until.since(world.now) <= 2 * budget.max_wait);
-            assert_eq!(throttle.decide(budget, until), Decision::Allow);
+            assert_eq!(throttle.decide(budget, until, world.client), Decision::Allow);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::world::{STEP, World, stray_code};
 
 /// How long the account makes everybody wait now.
 fn wait_of(world: &World) -> Duration {
-    match world.account.totp_throttle().decide(&TOTP, world.now) {
+    match world.account.totp_throttle().decide(&TOTP, world.now, world.client) {
         Decision::Allow => Duration::ZERO,
         Decision::Wait(until) => until.since(world.now),
     }
@@ -263,5 +263,29 @@ fn r14_the_longest_run_overflows_nothing() {
         let _locks = throttle.charge(&RECOVERY, Timestamp::from_millis(0), ClientTag(0), 0);
     }
     assert_eq!((throttle.run(), throttle.recent() <= 100), (400, true));
-    assert!(matches!(throttle.decide(&TOTP, Timestamp::from_millis(1)), Decision::Wait(_)));
+    assert!(matches!(throttle.decide(&TOTP, Timestamp::from_millis(1), ClientTag(1)), Decision::Wait(_)));
+}
+
+#[test]
+fn r16_a_client_without_wrong_codes_is_not_crowded_out_of_recovery() {
+    let mut throttle = Throttle::default();
+    let (attacker, owner, unknown) = (ClientTag(66), ClientTag(1), ClientTag(0));
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    for _ in 0..6 {
+        assert!(!throttle.charge(&RECOVERY, now, attacker, 1), "recovery never locks");
+    }
+    assert!(matches!(throttle.decide(&RECOVERY, now, attacker), Decision::Wait(_)));
+    assert!(matches!(throttle.decide(&RECOVERY, now, unknown), Decision::Wait(_)), "could be anybody");
+    assert_eq!(throttle.decide(&RECOVERY, now, owner), Decision::Allow);
+    assert!(!throttle.charge(&RECOVERY, now, owner, 1));
+    assert!(
+        matches!(throttle.decide(&RECOVERY, now, owner), Decision::Wait(_)),
+        "wrong once, and the wait is the owner's too"
+    );
+    // Many clients together get no more than twenty tries a minute.
+    for client in 100..113 {
+        assert_eq!(throttle.decide(&RECOVERY, now, ClientTag(client)), Decision::Allow);
+        assert!(!throttle.charge(&RECOVERY, now, ClientTag(client), 1));
+    }
+    assert!(matches!(throttle.decide(&RECOVERY, now, ClientTag(200)), Decision::Wait(_)));
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use matrix_2fa_core::{
-    Account, Context, Event, Params, Policy, RecoveryCode, RecoverySet, SealedSeed, Seed, Timestamp, TotpCode,
+    Account, Context, Event, Params, Policy, Proof, RecoveryCode, RecoverySet, SealedSeed, Seed, Timestamp, TotpCode,
     Transition,
     account::{
         BeginRefused, Confirmation, NewAuthenticator, OpenedSeed, PendingAuthenticator, ReserveOutcome, SettleOutcome,
@@ -61,7 +61,13 @@ impl World {
     }
 
     pub fn context(&self) -> Context {
-        Context { user: "@alice:example.org".to_owned(), now: self.now, origin: Origin::default(), client: self.client }
+        Context {
+            user: "@alice:example.org".to_owned(),
+            now: self.now,
+            origin: Origin::default(),
+            client: self.client,
+            proof: Proof::SecondFactor,
+        }
     }
 
     /// What a store does: the next value and its events count together. A transition that changes nothing may not audit anything.
@@ -116,11 +122,16 @@ impl World {
         self.begin_with_seed(Seed::from_bytes((0..20u8).map(|i| i.wrapping_mul(31) ^ self.made).collect()))
     }
 
-    pub fn begin_with_seed(&mut self, seed: Seed) -> Result<PendingAuthenticator, BeginRefused> {
+    /// What the engine would make next.
+    pub fn new_authenticator(&self) -> NewAuthenticator {
         let id = format!("a{}", self.seeds.len());
-        let sealed = SealedSeed { key_id: "k".to_owned(), nonce: vec![0; 12], ciphertext: vec![0; 36] };
-        let new = NewAuthenticator { id: id.clone(), name: "phone".to_owned(), seed: sealed, bound_to: TOKEN };
-        self.seeds.insert(id, seed);
+        let seed = SealedSeed { key_id: "k".to_owned(), nonce: vec![0; 12], ciphertext: vec![0; 36] };
+        NewAuthenticator { id, name: "phone".to_owned(), seed, bound_to: TOKEN }
+    }
+
+    pub fn begin_with_seed(&mut self, seed: Seed) -> Result<PendingAuthenticator, BeginRefused> {
+        let new = self.new_authenticator();
+        self.seeds.insert(new.id.clone(), seed);
         let transition = self.account.begin_enrollment(&self.context(), self.policy, new);
         self.commit(transition)
     }

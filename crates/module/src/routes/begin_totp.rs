@@ -5,7 +5,10 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use matrix_2fa_core::{Operation, Policy, account::BeginRefused};
+use matrix_2fa_core::{
+    Operation, Policy, Proof,
+    account::{BeginRefused, MAX_AUTHENTICATORS},
+};
 use matrix_2fa_engine::enroll::Enrollment;
 use serde_json::{Map, Value};
 
@@ -19,11 +22,11 @@ use crate::{
 
 pub(crate) async fn begin_totp(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
-    refuse_if_disallowed(&module)?;
+    refuse_early(&module, &caller).await?;
     let access = Access { after_recovery_login: true };
     let operation = Operation::new("account/two-factor/totp");
     let authorized = module.authorize_checked(caller.uia(operation), access, |body| parse(body).map(drop)).await?;
-    let enrollment = begin(&module, &caller, &parse(&authorized.body)?).await?;
+    let enrollment = begin(&module, &caller, authorized.proof, &parse(&authorized.body)?).await?;
     let mut answer = views::enrollment(&enrollment);
     if query_value(&caller.parts, "qr").as_deref() == Some("true") {
         answer.insert("qr".to_owned(), qr_data_uri(&enrollment)?.into());
@@ -35,8 +38,20 @@ pub(super) fn refuse_if_disallowed(module: &TwoFactor) -> Result<(), ApiError> {
     if module.policy() == Policy::Disallowed { Err(BeginRefused::Disallowed.into()) } else { Ok(()) }
 }
 
-pub(super) async fn begin(module: &TwoFactor, caller: &Caller, name: &str) -> Result<Enrollment, ApiError> {
-    let from = caller.origination("enroll");
+/// What can be refused before a code is spent on it; the transition judges it again.
+pub(super) async fn refuse_early(module: &TwoFactor, caller: &Caller) -> Result<(), ApiError> {
+    refuse_if_disallowed(module)?;
+    let account = module.engine().account(&caller.requester.user).await?;
+    if account.authenticators().len() >= MAX_AUTHENTICATORS { Err(BeginRefused::TooMany.into()) } else { Ok(()) }
+}
+
+pub(super) async fn begin(
+    module: &TwoFactor,
+    caller: &Caller,
+    proof: Proof,
+    name: &str,
+) -> Result<Enrollment, ApiError> {
+    let from = caller.origination("enroll", proof);
     Ok(module.engine().enroll(&caller.requester.user, &from, &caller.token, name).await??)
 }
 

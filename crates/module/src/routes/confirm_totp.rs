@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use matrix_2fa_core::Proof;
 use matrix_2fa_engine::enroll::Confirmed;
 use serde_json::{Map, Value, json};
 
@@ -19,13 +20,19 @@ pub(crate) async fn confirm_totp(
     refuse_if_disallowed(&module)?;
     let request = parse(&caller.body)?;
     let user = &caller.requester.user;
-    let from = caller.origination("confirm");
+    let from = caller.origination("confirm", Proof::default());
     match module.engine().confirm(user, &from, &caller.token, &request.id, &request.code).await? {
         Confirmed::Yes { authenticator, recovery } => {
-            if request.logout_devices {
-                module.host().revoke_other_sessions(user, caller.requester.device.as_deref()).await?;
-            }
             let mut answer = json!({"authenticator": views::authenticator(&authenticator)});
+            let keep = caller.requester.device.as_deref();
+            // The factor counts, and its recovery codes are shown only in this answer: it must not be lost to a failing logout.
+            if request.logout_devices
+                && let Err(error) = module.host().revoke_other_sessions(user, keep).await
+                && let Some(object) = answer.as_object_mut()
+            {
+                tracing::error!(user.id = user, %error, "other sessions could not be ended after an enrollment");
+                object.insert("logout_failed".to_owned(), true.into());
+            }
             if let (Some(codes), Some(object)) = (recovery, answer.as_object_mut()) {
                 object.insert("recovery".to_owned(), views::recovery(&codes));
             }

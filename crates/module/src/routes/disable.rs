@@ -16,17 +16,19 @@ use crate::{ApiError, TwoFactor, router::Caller, uia::Access};
 pub(crate) async fn disable(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
     let user = &caller.requester.user;
-    if !module.engine().account(user).await?.is_enrolled() {
+    let account = module.engine().account(user).await?;
+    if !account.is_enrolled() {
         return Err(ChangeRefused::NotEnrolled.into());
     }
     let check = |body: &Map<String, Value>| match parse(&module, body)? {
+        Disable::Recovery if account.recovery().is_none() => Err(ChangeRefused::NoRecoveryCodes.into()),
         Disable::Everything if module.policy() == Policy::Required => Err(ChangeRefused::Required.into()),
         _ => Ok(()),
     };
     let operation = Operation::new("account/two-factor/disable");
     let authorized = module.authorize_checked(caller.uia(operation), Access::default(), check).await?;
     let what = parse(&module, &authorized.body)?;
-    let removal = module.engine().disable(user, &caller.origination("disable"), what).await??;
+    let removal = module.engine().disable(user, &caller.origination("disable", authorized.proof), what).await??;
     Ok(Json(views::removal(&module, &removal)))
 }
 

@@ -14,7 +14,7 @@ use crate::{ApiError, TwoFactor, request::object, router::Caller, uia::Access};
 
 pub(crate) async fn enable(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
-    begin_totp::refuse_if_disallowed(&module)?;
+    begin_totp::refuse_early(&module, &caller).await?;
     let access = Access { after_recovery_login: true };
     let check = |body: &Map<String, Value>| parse(&module, body).map(drop);
     let operation = Operation::new("account/two-factor");
@@ -23,12 +23,14 @@ pub(crate) async fn enable(State(module): State<Arc<TwoFactor>>, caller: Caller)
 
     let user = &caller.requester.user;
     let prefix = &module.settings().stage_prefix;
-    let enrollment = begin_totp::begin(&module, &caller, "Authenticator").await?;
+    let enrollment = begin_totp::begin(&module, &caller, authorized.proof, "Authenticator").await?;
     let mut providers = Map::new();
     providers.insert(prefix.name(Stage::Totp), views::enrollment(&enrollment).into());
     if with_recovery {
         let recovery = if module.engine().account(user).await?.is_enrolled() {
-            views::recovery(&module.engine().regenerate(user, &caller.origination("regenerate")).await??)
+            views::recovery(
+                &module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof)).await??,
+            )
         } else {
             json!({"pending": true})
         };

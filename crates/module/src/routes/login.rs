@@ -16,7 +16,7 @@ use crate::{
 
 pub(crate) async fn login(State(module): State<Arc<TwoFactor>>, request: JsonRequest) -> Result<Json<Value>, ApiError> {
     let client = client_address(&request.parts);
-    let from = Origination { device: None, client, operation: Some("login".to_owned()) };
+    let from = Origination { client, operation: Some("login".to_owned()), ..Origination::default() };
     let proved = Guard { module: &module, from }.prove(request.body).await?;
     Ok(Json(create(&module, proved).await?))
 }
@@ -25,7 +25,10 @@ pub(crate) async fn login(State(module): State<Arc<TwoFactor>>, request: JsonReq
 async fn create(module: &TwoFactor, proved: Proved) -> Result<Value, ApiError> {
     let mut answer = module.host().create_login(&proved.user, &for_the_host(&proved.body)).await?;
     if let Some(device) = answer.get("device_id").and_then(Value::as_str) {
-        module.logged_in(&proved, device).await?;
+        // The login exists: failing now would only hide its token.
+        if let Err(error) = module.logged_in(&proved, device).await {
+            tracing::error!(user.id = proved.user, %error, "a login with a recovery code could not be noted");
+        }
     }
     if let (true, Some(answer)) = (module.bars(&proved.user).await?, answer.as_object_mut()) {
         answer.insert("org.matrix.msc1998.two_factor".to_owned(), json!({"required": true}));

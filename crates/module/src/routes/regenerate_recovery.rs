@@ -20,7 +20,7 @@ pub(crate) async fn regenerate_recovery(
     }
     let access = Access { after_recovery_login: true };
     let operation = Operation::new("account/two-factor/recovery");
-    module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
-    let codes = module.engine().regenerate(user, &caller.origination("regenerate")).await??;
+    let authorized = module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
+    let codes = module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof)).await??;
     Ok(Json(views::recovery(&codes)))
 }

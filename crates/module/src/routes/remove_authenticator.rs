@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use matrix_2fa_core::{Operation, account::ChangeRefused};
+use matrix_2fa_core::{Operation, Policy, account::ChangeRefused};
 use serde_json::Value;
 
 use super::views;
@@ -24,14 +24,13 @@ pub(crate) async fn remove_authenticator(
         return Err(ChangeRefused::Unknown.into());
     }
     let last = account.authenticators().len() == 1;
+    if last && module.policy() == Policy::Required {
+        return Err(ChangeRefused::Required.into());
+    }
     // A recovery login may replace authenticators, not turn the second factor off.
     let access = Access { after_recovery_login: !last };
     let operation = Operation::on("account/two-factor/authenticators", id.as_str());
     let authorized = module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
-    let from = caller.origination("remove");
-    let removal = match authorized.factor {
-        None => module.engine().remove_but_last(user, &from, &id).await??,
-        Some(_) => module.engine().remove(user, &from, &id).await??,
-    };
+    let removal = module.engine().remove(user, &caller.origination("remove", authorized.proof), &id).await??;
     Ok(Json(views::removal(&module, &removal)))
 }

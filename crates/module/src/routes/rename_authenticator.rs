@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use matrix_2fa_core::Proof;
 use serde_json::Value;
 
 use super::views;
@@ -18,6 +19,9 @@ pub(crate) async fn rename_authenticator(
 ) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
     let name = views::name(string(&caller.body, "name")?.ok_or_else(|| ApiError::missing("name"))?)?;
-    let renamed = module.engine().rename(&caller.requester.user, &caller.origination("rename"), &id, &name).await??;
+    let renamed = module
+        .engine()
+        .rename(&caller.requester.user, &caller.origination("rename", Proof::default()), &id, &name)
+        .await??;
     Ok(Json(views::authenticator(&renamed)))
 }

@@ -13,6 +13,9 @@ use crate::{ApiError, TwoFactor};
 /// The largest body that a session keeps, in bytes of JSON: half of what a store must take.
 const KEPT_BODY: usize = 32 * 1024;
 
+/// The same for people whom nobody knows yet: what they can make a server keep is bounded by their number only.
+const KEPT_BODY_OF_STRANGERS: usize = 2 * 1024;
+
 /// Keys of bodies whose values are secrets.
 const SECRETS: [&str; 2] = ["password", "new_password"];
 
@@ -32,8 +35,9 @@ impl TwoFactor {
             secret.into_iter().map(|(key, value)| (key.clone(), self.secret_digest(key, value))).collect();
         let open: Map<String, Value> = open.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let open = Value::Object(open).to_string();
-        if open.len() > KEPT_BODY {
-            let error = "The body of a request that needs interactive auth must not be larger than 32 KiB.";
+        let limit = if user.is_some() { KEPT_BODY } else { KEPT_BODY_OF_STRANGERS };
+        if open.len() > limit {
+            let error = format!("The body of this request must not be larger than {} KiB.", limit / 1024);
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", error));
         }
         Ok(AuthSession {

@@ -112,7 +112,7 @@ impl Model {
         let shown = Self::shown_by(world, &code);
         let fresh = shown.iter().any(|(id, step)| self.burnt.get(id).is_none_or(|burnt| step > burnt));
         let before = world.account.clone();
-        let may = world.account.totp_throttle().decide(&TOTP, world.now);
+        let may = world.account.totp_throttle().decide(&TOTP, world.now, world.client);
         match world.verify(&TotpCode::parse(&code).expect("six digits")) {
             TotpOutcome::Verified => {
                 assert!(fresh, "an accepted step, or one below it, was accepted again");
@@ -159,7 +159,7 @@ impl Model {
 
     fn wrong_in_a_row(&mut self, world: &mut World, n: u8) {
         for _ in 0..n {
-            if let Decision::Wait(until) = world.account.totp_throttle().decide(&TOTP, world.now) {
+            if let Decision::Wait(until) = world.account.totp_throttle().decide(&TOTP, world.now, world.client) {
                 world.now = until;
             }
             self.wrong(world);
@@ -180,7 +180,7 @@ impl Model {
         };
         let until = world.now.plus(wait);
         let expected = if wait.is_zero() { Decision::Allow } else { Decision::Wait(until) };
-        assert_eq!(new.decide(&TOTP, world.now), expected);
+        assert_eq!(new.decide(&TOTP, world.now, world.client), expected);
 
         let active = before.authenticators().iter().filter(|a| a.locked_at.is_none()).count();
         let limit = 100 / active;
