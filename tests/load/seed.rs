@@ -77,7 +77,13 @@ async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
 /// Confirmed a minute ago, so that today's code is a fresh one.
 fn account(engine: &Engine, user: &str, seed: &Seed) -> Result<Account, Failure> {
     let now = engine.now().minus(Duration::from_secs(120));
-    let cx = Context { user: user.to_owned(), now, origin: Origin::default(), client: ClientTag(0), proof: Proof::FirstFactor };
+    let cx = Context {
+        user: user.to_owned(),
+        now,
+        origin: Origin::default(),
+        client: ClientTag(0),
+        proof: Proof::FirstFactor,
+    };
     let id = engine.fresh_id();
     let sealed = engine.keys().seal(user, &id, seed, &OsRandom)?;
     let new = NewAuthenticator { id: id.clone(), name: "phone".to_owned(), seed: sealed, bound_to: [0; 32] };

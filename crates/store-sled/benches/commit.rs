@@ -17,7 +17,7 @@ use std::{
 };
 
 use matrix_2fa_core::{
-    Account, Context, Event, EventKind, Policy, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
+    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
     stage::Stage, throttle::ClientTag,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store};
@@ -128,6 +128,7 @@ fn enrolling(user: &str) -> Account {
         now: Timestamp::from_millis(1_700_000_000_000),
         origin: Origin::default(),
         client: ClientTag(7),
+        proof: Proof::FirstFactor,
     };
     let new = NewAuthenticator {
         id: "abcdefghijkl".to_owned(),

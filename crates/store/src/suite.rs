@@ -23,7 +23,7 @@ pub use records::*;
 use std::time::Duration;
 
 use matrix_2fa_core::{
-    Account, Context, Event, EventKind, Policy, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
+    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
     throttle::ClientTag,
 };
 
@@ -89,7 +89,13 @@ fn at(ms: u64) -> Timestamp {
 
 /// An account that can be told from others by `name`.
 fn account(name: &str) -> Account {
-    let cx = Context { user: "@a:b".to_owned(), now: at(1), origin: Origin::default(), client: ClientTag(0) };
+    let cx = Context {
+        user: "@a:b".to_owned(),
+        now: at(1),
+        origin: Origin::default(),
+        client: ClientTag(0),
+        proof: Proof::FirstFactor,
+    };
     let new = NewAuthenticator {
         id: "id".to_owned(),
         name: name.to_owned(),
