@@ -11,7 +11,7 @@ pub enum Policy {
     /// Everybody may.
     #[default]
     OptIn,
-    /// Everybody must: the last factor cannot be removed, and a login without one gives no token.
+    /// Everybody must: the last factor cannot be removed, and who has none can do nothing but enroll one.
     Required,
 }
 

@@ -52,12 +52,13 @@ impl LocalHomeserver {
 }
 
 impl Device {
-    /// As the specification shows devices. What is not known is left out.
+    /// As the specification shows devices. What is not known is null: matrix-nio refuses a list without these keys.
     pub(crate) fn to_json(&self) -> Value {
-        let mut shown = json!({ "device_id": self.id, "last_seen_ts": self.last_seen.as_millis() });
-        if let (Some(name), Some(shown)) = (&self.display_name, shown.as_object_mut()) {
-            shown.insert("display_name".to_owned(), name.as_str().into());
-        }
-        shown
+        json!({
+            "device_id": self.id,
+            "display_name": self.display_name,
+            "last_seen_ip": null,
+            "last_seen_ts": self.last_seen.as_millis(),
+        })
     }
 }

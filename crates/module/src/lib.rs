@@ -4,7 +4,7 @@
 //! # From `cargo add matrix-2fa` to a guarded login
 //!
 //! 1. Implement [`Homeserver`]: five small things that we need of you.
-//! 2. Open an [`Engine`](engine::Engine) over a [`Store`](store::Store) and build a [`TwoFactor`].
+//! 2. Open an [engine](engine::Engine) over a [`Store`](store::Store) and build a [`TwoFactor`].
 //! 3. If you have a login and an interactive auth of your own, call the [hooks]; else mount [`TwoFactor::router`], which owns
 //!    `POST /login`, and call [`TwoFactor::authorize`] from every endpoint that wants interactive auth.
 //!

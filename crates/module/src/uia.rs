@@ -1,9 +1,9 @@
 //! Interactive auth (spec section "User-Interactive Authentication API") for hosts without one of their own.
 //!
-//! 1. `auth` is taken out of the body ([`auth`]); the rest is compared with the body that opened the session ([`binding`]).
+//! 1. `auth` is taken out of the body (`auth`); the rest is compared with the body that opened the session (`binding`).
 //! 2. Nothing is evaluated unless the session admits the stage now ([`AuthSession::admits`]).
-//! 3. A password may carry a code at its end ([`first`]).
-//! 4. A second factor is evaluated by the engine, which consumes the session in the commit that burns the code ([`second`]).
+//! 3. A password may carry a code at its end (`first`).
+//! 4. A second factor is evaluated by the engine, which consumes the session in the commit that burns the code (`second`).
 //! 5. The final gate: whoever became enrolled since the session was opened is challenged anew.
 
 pub(crate) mod auth;

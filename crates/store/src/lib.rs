@@ -1,4 +1,4 @@
-//! What a store must do for matrix-2fa, and nothing more. To add a backend: implement [`Store`], then list [`store_tests!`] in a test of
+//! What a store must do for matrix-2fa, and nothing more. To add a backend: implement [`Store`], then list `store_tests!` (feature `suite`) in a test of
 //! yours; the suite is the contract.
 //!
 //! The contract in four lines:

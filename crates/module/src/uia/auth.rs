@@ -37,7 +37,8 @@ impl Auth {
     /// Takes `auth` out of a body.
     pub(crate) fn take(body: &mut Map<String, Value>, prefix: &StagePrefix) -> Result<Self, ApiError> {
         match body.remove("auth") {
-            None => Ok(Self::default()),
+            // matrix-js-sdk sends a null where it has nothing to say.
+            None | Some(Value::Null) => Ok(Self::default()),
             Some(Value::Object(auth)) => Self::parse(&auth, prefix),
             Some(_) => Err(ApiError::bad_type("auth", "an object")),
         }
