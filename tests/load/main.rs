@@ -2,11 +2,14 @@
 //! full of users who are one code away from a login.
 //!
 //! ```text
-//! load seed DATA USERS FILE     users, sessions and one body a line for wrk
-//! load echo                     a JSON echo on a free port
-//! load verify DATA              the module with a host that makes logins out of thin air
-//! load store DATA FILE          the same loads and commits, without HTTP
+//! load echo                       a JSON echo
+//! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
+//! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
+//! load store DATA USERS FILE      the same loads and commits, without HTTP
 //! ```
+//!
+//! All but the first make the users in an empty folder first and write a body a line for wrk. Servers take a free port and print their URL;
+//! a line on standard input before it starts the measurement of `store`.
 
 #![expect(clippy::print_stdout, reason = "a tool that prints figures")]
 
@@ -19,6 +22,10 @@ use std::{path::Path, sync::Arc};
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::{Engine, EngineSettings, Keyring, OsRandom, SystemClock};
 use matrix_2fa_store_sled::{Options, SledStore};
+
+/// As the real server has it; the baseline has it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,17 +47,27 @@ impl Bench {
     }
 }
 
-#[tokio::main]
+/// One worker: the server is measured on one core. The committing thread shares it.
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        ["seed", data, users, file] => {
-            seed::run(Bench::open(Path::new(data)).await?, users.parse()?, Path::new(file)).await
+    let (what, data, users, file) = match arguments.as_slice() {
+        ["echo"] => return serve::echo().await,
+        [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
+        _ => {
+            return Err(
+                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE".into()
+            );
         }
-        ["echo"] => serve::echo().await,
-        ["verify", data] => serve::verify(Bench::open(Path::new(data)).await?).await,
-        ["store", data, file] => store::run(Bench::open(Path::new(data)).await?, Path::new(file)).await,
-        _ => Err("usage: load seed DATA USERS FILE | echo | verify DATA | store DATA FILE".into()),
+    };
+    let bench = Bench::open(data).await?;
+    let bodies = seed::run(&bench.engine, users).await?;
+    std::fs::write(file, bodies.join("\n"))?;
+    match what {
+        "verify" => serve::verify(bench).await,
+        "login" => serve::login(bench).await,
+        "store" => store::run(bench, bodies).await,
+        _ => Err(format!("there is nothing called {what} to measure").into()),
     }
 }

@@ -1,6 +1,6 @@
 //! Users who have an authenticator and an open login session whose password stage is passed.
 
-use std::{fmt::Write as _, path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use matrix_2fa_core::{
     Account, AuthSession, Context, Flow, Operation, Params, Policy, Proof, RecoverySet, Seed, Stage,
@@ -16,7 +16,7 @@ use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewReco
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::{Bench, Failure};
+use crate::Failure;
 
 /// As the reference homeserver stores a user.
 #[derive(Default, Serialize)]
@@ -29,12 +29,11 @@ struct User {
     avatar_url: Option<String>,
 }
 
-/// Makes `users` users and writes, for each, the body that completes their login now.
-pub(crate) async fn run(bench: Bench, users: usize, file: &Path) -> Result<(), Failure> {
-    let engine = Arc::new(bench.engine);
+/// Makes `users` users; returns, for each, the body that completes their login now.
+pub(crate) async fn run(engine: &Engine, users: usize) -> Result<Vec<String>, Failure> {
     let mut tasks = JoinSet::new();
     for part in 0..64 {
-        let engine = Arc::clone(&engine);
+        let engine = engine.clone();
         tasks.spawn(async move {
             let mut made = Vec::new();
             for number in (part..users).step_by(64) {
@@ -43,19 +42,16 @@ pub(crate) async fn run(bench: Bench, users: usize, file: &Path) -> Result<(), F
             Ok::<_, Failure>(made)
         });
     }
-    let mut lines = String::new();
     let mut made = Vec::new();
     while let Some(part) = tasks.join_next().await {
         made.extend(part??);
     }
     // Codes at the very end: they are good for a minute and a half at most.
-    for (session, seed) in made {
+    let body = |(session, seed): (String, Seed)| {
         let code = code_at(Params::default(), &seed, engine.now()).ok_or("bad parameters")?;
-        writeln!(lines, r#"{{"type":"m.login.2fa.totp","session":"{session}","token":"{}"}}"#, code.expose())?;
-    }
-    std::fs::write(file, lines)?;
-    println!("{users} users");
-    Ok(())
+        Ok(format!(r#"{{"type":"m.login.2fa.totp","session":"{session}","token":"{}"}}"#, code.expose()))
+    };
+    made.into_iter().map(body).collect()
 }
 
 async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {

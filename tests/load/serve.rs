@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::{Json, Router, routing::post};
 use matrix_2fa::{Homeserver, HostError, Requester, Settings, TwoFactor};
+use matrix_2fa_homeserver::{HomeserverSettings, LocalHomeserver, app};
 use serde_json::{Map, Value, json};
 
 use crate::{Bench, Failure};
@@ -17,6 +18,15 @@ pub(crate) async fn echo() -> Result<(), Failure> {
 /// The verification alone: everything but the making of a device and a token.
 pub(crate) async fn verify(bench: Bench) -> Result<(), Failure> {
     serve(TwoFactor::new(bench.engine, Arc::new(ThinAir), Settings::default()).router()).await
+}
+
+/// The whole second request of a login.
+pub(crate) async fn login(bench: Bench) -> Result<(), Failure> {
+    let (clock, random) = (Arc::clone(bench.engine.clock()), Arc::clone(bench.engine.random()));
+    let settings = HomeserverSettings { server_name: "localhost".to_owned(), ..HomeserverSettings::default() };
+    let host = Arc::new(LocalHomeserver::open(bench.store, clock, random, settings).await?);
+    let two_factor = TwoFactor::new(bench.engine, host.clone(), Settings::default());
+    serve(app(host, two_factor)).await
 }
 
 async fn serve(router: Router) -> Result<(), Failure> {

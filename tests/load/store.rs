@@ -1,6 +1,6 @@
 //! The store driven alone: what a verification loads and commits, 64 at a time, without a network, JSON or HMAC.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use matrix_2fa_core::{Event, EventKind, Stage, event::Origin};
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, RecordChange, Store};
@@ -11,11 +11,12 @@ use crate::{Bench, Failure};
 
 const SESSION: Kind = Kind("auth_session");
 
-pub(crate) async fn run(bench: Bench, file: &Path) -> Result<(), Failure> {
-    let lines = std::fs::read_to_string(file)?;
-    let sessions = lines.lines().map(session_of).collect::<Result<Vec<_>, _>>()?;
+pub(crate) async fn run(bench: Bench, bodies: Vec<String>) -> Result<(), Failure> {
+    let sessions = bodies.iter().map(|body| session_of(body)).collect::<Result<Vec<_>, _>>()?;
     let total = sessions.len();
     let sessions = Arc::new(std::sync::Mutex::new(sessions));
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new())?;
     let started = tokio::time::Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..64 {

@@ -8,7 +8,6 @@ use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
     thread,
-    time::Duration,
 };
 
 use matrix_2fa_core::Timestamp;
@@ -26,9 +25,8 @@ use crate::{
 /// Commits that share one flush, at most: it bounds how long readers wait for a batch.
 const GROUP: usize = 512;
 
-const LINGER_FROM: usize = 8;
-const LINGER_EACH: Duration = Duration::from_micros(8);
-const LINGER_MOST: Duration = Duration::from_micros(500);
+/// How often the thread lets others run before it takes a group.
+const TURNS: usize = 32;
 
 pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -42,31 +40,34 @@ pub fn run(shared: &Shared, starts: u32, mut queue: mpsc::Receiver<Command>) {
     let _guard = PanicGuard(shared);
     let mut seq = u64::from(starts) << 32;
     let mut commands = Vec::with_capacity(GROUP);
-    while queue.blocking_recv_many(&mut commands, GROUP) > 0 {
+    while queue.blocking_recv_many(&mut commands, 1) > 0 {
+        gather(&mut queue, &mut commands);
         let mut group =
             Group { shared, staged: HashMap::new(), batch: Batch::default(), dirty: false, unsynced: false, seq };
         let answers: Vec<_> = commands.drain(..).map(|command| group.stage(command)).collect();
         seq = group.seq;
         let done = group.finish();
-        let answered = answers.len();
         for answer in answers {
             answer.send(done.clone());
         }
-        linger(answered, queue.len());
     }
 }
 
-/// Under load the thread would wake for the first commit that arrives, and pay for a whole group. So it waits a little for those whom it has
-/// just answered, in proportion to how many they were. With 64 writers on one busy core that took the processor time of a commit from 54 to
-/// 30 microseconds, and made more of them a second. Few commits at a time never wait.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "waiting is the point: half a millisecond at most, on a thread of its own"
-)]
-fn linger(answered: usize, waiting: usize) {
-    if answered >= LINGER_FROM && waiting < answered {
-        let each = u32::try_from(answered).unwrap_or(u32::MAX);
-        thread::sleep(LINGER_EACH.saturating_mul(each).min(LINGER_MOST));
+/// Takes what else is coming. The thread wakes for the first commit of many, and on a busy core it wakes in place of those who would bring
+/// the others; a group costs about the same for one as for fifty. So it lets them run as long as that brings more. Where a core is free
+/// this costs microseconds.
+fn gather(queue: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>) {
+    for _ in 0..TURNS {
+        thread::yield_now();
+        let before = commands.len();
+        while commands.len() < GROUP
+            && let Ok(command) = queue.try_recv()
+        {
+            commands.push(command);
+        }
+        if commands.len() == before || commands.len() == GROUP {
+            break;
+        }
     }
 }
 
