@@ -11,12 +11,14 @@ use std::{
 };
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::{Committed, Expected, StoreError, Version};
+use matrix_2fa_store::{Committed, Expected, StoreError};
 use sled::{Batch, IVec};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    expiry::{self, Item},
     keys,
+    log::{Block, Pointer},
     prepared::{Prepared, PreparedAccount, PreparedRecord},
     shared::{Damage, Shared},
     values::{self, RecordView},
@@ -24,6 +26,9 @@ use crate::{
 
 /// Commits that share one flush, at most: it bounds how long readers wait for a batch.
 const GROUP: usize = 512;
+
+/// Items that a sweep reads beyond twice its limit.
+const SWEPT_AHEAD: usize = 1024;
 
 /// How often the thread lets others run before it takes a group.
 const TURNS: usize = 32;
@@ -42,11 +47,10 @@ pub fn run(shared: &Shared, starts: u32, mut queue: mpsc::Receiver<Command>) {
     let mut commands = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut commands, 1) > 0 {
         gather(&mut queue, &mut commands);
-        let mut group =
-            Group { shared, staged: HashMap::new(), batch: Batch::default(), dirty: false, unsynced: false, seq };
+        let mut group = Group::new(shared, seq);
         let answers: Vec<_> = commands.drain(..).map(|command| group.stage(command)).collect();
-        seq = group.seq;
         let done = group.finish();
+        seq = group.seq;
         for answer in answers {
             answer.send(done.clone());
         }
@@ -108,11 +112,22 @@ struct Group<'a> {
     /// Accounts and records that this group has read or staged; what is not here is as the tree has it.
     staged: HashMap<IVec, Option<IVec>>,
     batch: Batch,
+    events: Block,
+    expiring: Vec<Item>,
     /// Something is staged that the tree does not have.
     dirty: bool,
     /// The tree has something that may not be on disk.
     unsynced: bool,
+    /// The last number given to a block or a list.
     seq: u64,
+}
+
+impl<'a> Group<'a> {
+    fn new(shared: &'a Shared, seq: u64) -> Self {
+        let events = Block { seq: seq + 1, bytes: Vec::new() };
+        let (staged, batch, expiring) = (HashMap::new(), Batch::default(), Vec::new());
+        Self { shared, staged, batch, events, expiring, dirty: false, unsynced: false, seq: seq + 1 }
+    }
 }
 
 impl Group<'_> {
@@ -125,10 +140,14 @@ impl Group<'_> {
 
     /// Everything is read and compared before anything is staged, and what was read is kept: nothing can fail half way.
     fn commit(&mut self, commit: Prepared) -> Result<Committed, StoreError> {
-        if let Some(account) = &commit.account
-            && self.version(&account.key, "account")?.unwrap_or(0) != account.expected
-        {
-            return Ok(Committed::Conflict);
+        let mut last = Pointer::default();
+        if let Some(account) = &commit.account {
+            let current = self.current(&account.key)?;
+            let version = current.as_deref().map(|stored| values::version(stored).ok_or_else(cut_short)).transpose()?;
+            if version.unwrap_or(0) != account.expected {
+                return Ok(Committed::Conflict);
+            }
+            last = current.as_deref().map(values::last_event).transpose()?.unwrap_or_default();
         }
         for change in &commit.records {
             let current = self.current(&change.key)?;
@@ -142,14 +161,25 @@ impl Group<'_> {
                 return Ok(Committed::Conflict);
             }
         }
-        if let Some(PreparedAccount { key, value, .. }) = commit.account {
+        // Events of other users than the account's are rare, and their accounts must be readable before anything is staged.
+        let own = commit.account.as_ref().map(|account| account.key.clone());
+        let (own, others): (Vec<_>, Vec<_>) =
+            commit.events.into_iter().partition(|event| Some(&event.account) == own.as_ref());
+        for event in &others {
+            self.current(&event.account)?.as_deref().map(values::last_event).transpose()?;
+        }
+        if let Some(PreparedAccount { key, mut value, .. }) = commit.account {
+            for event in own {
+                last = self.append(last, &event.value);
+            }
+            values::set_last_event(&mut value, last);
             self.put(key, value);
         }
-        for mut event in commit.events {
-            self.seq += 1;
-            keys::set_seq(&mut event.key, self.seq);
-            self.batch.insert(event.key, event.value);
-            self.dirty = true;
+        for event in others {
+            let mut stored = self.current(&event.account)?.map_or_else(values::no_account, |stored| stored.to_vec());
+            let last = self.append(values::last_event(&stored)?, &event.value);
+            values::set_last_event(&mut stored, last);
+            self.put(event.account, stored.into());
         }
         for change in commit.records {
             self.change(change)?;
@@ -165,12 +195,13 @@ impl Group<'_> {
         let (new_user, new_expiry) =
             change.next.as_ref().map_or((None, None), |next| (next.user.as_deref(), next.expires_at));
         if old_user != new_user {
-            old_user.into_iter().for_each(|user| self.batch.remove(keys::of_user(place, user)));
+            // An expiring record that is deleted leaves its entry to the sweeper.
+            let eager = old_expiry.is_none() || change.next.is_some();
+            old_user.filter(|_| eager).into_iter().for_each(|user| self.batch.remove(keys::of_user(place, user)));
             new_user.into_iter().for_each(|user| self.batch.insert(keys::of_user(place, user), IVec::default()));
         }
-        if old_expiry != new_expiry {
-            old_expiry.into_iter().for_each(|at| self.batch.remove(keys::expiry(at, place)));
-            new_expiry.into_iter().for_each(|at| self.batch.insert(keys::expiry(at, place), IVec::default()));
+        if let Some(at) = new_expiry.filter(|at| old_expiry != Some(*at)) {
+            self.expiring.push(Item { at, place: place.to_vec(), user: new_user.map(str::to_owned) });
         }
         let version = before.map_or(0, |record| record.version).saturating_add(1);
         match change.next {
@@ -184,26 +215,70 @@ impl Group<'_> {
     }
 
     fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        // The expiry index is read from the tree, so what was staged before must be there.
+        // The lists are read from the tree, so what was staged before must be there.
         self.apply().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let mut swept = 0;
+        let mut due = Vec::new();
         for entry in self.shared.db.scan_prefix(keys::EXPIRIES) {
-            let (entry, _) = entry.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-            let Some((at, key)) = keys::expiring(&entry).filter(|_| swept < limit) else { break };
-            if at > now {
+            let (key, list) = entry.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+            // Lists overlap, so more are read than are needed, to find the oldest; but not without end.
+            let enough = due.len() >= limit.saturating_mul(2).saturating_add(SWEPT_AHEAD);
+            if enough || keys::first_expiry(&key).is_none_or(|first| first > now) {
                 break;
             }
-            self.change(PreparedRecord { key: key.into(), expected: Expected::Any, next: None })?;
-            self.batch.remove(entry);
-            swept += 1;
+            due.extend(expiry::items(&list)?);
+            self.batch.remove(key);
+            self.dirty = true;
+        }
+        due.sort();
+        let mut swept = 0;
+        for item in due {
+            if item.at > now || swept == limit {
+                self.expiring.push(item);
+            } else if self.expire(&item)? {
+                swept += 1;
+            }
         }
         Ok(swept)
     }
 
-    fn version(&mut self, key: &IVec, what: &'static str) -> Result<Option<Version>, StoreError> {
-        let Some(stored) = self.current(key)? else { return Ok(None) };
-        let cut = || StoreError::Corrupt { what, source: "it is cut short".into() };
-        values::version(&stored).ok_or_else(cut).map(Some)
+    /// Deletes the record of an item, if it is still there and expires then, and an index entry that has no record any more.
+    fn expire(&mut self, item: &Item) -> Result<bool, StoreError> {
+        let key = IVec::from(keys::at_place(&item.place));
+        let current = self.current(&key)?;
+        let record = current.as_deref().map(RecordView::read).transpose()?;
+        let expired = record.as_ref().is_some_and(|record| record.expires_at == Some(item.at));
+        let owned = !expired && record.is_some_and(|record| record.user == item.user.as_deref());
+        if let Some(user) = item.user.as_deref().filter(|_| !owned) {
+            self.batch.remove(keys::of_user(&item.place, user));
+            self.dirty = true;
+        }
+        if expired {
+            self.delete(key);
+        }
+        Ok(expired)
+    }
+
+    /// Appends an event to the open block, and opens another when it is full.
+    fn append(&mut self, before: Pointer, event: &[u8]) -> Pointer {
+        let place = self.events.append(before, event);
+        self.dirty = true;
+        if self.events.is_full() {
+            self.close_block();
+        }
+        place
+    }
+
+    fn close_block(&mut self) {
+        self.seq += 1;
+        let full = std::mem::replace(&mut self.events, Block { seq: self.seq, bytes: Vec::new() });
+        self.batch.insert(keys::events(full.seq), full.bytes);
+    }
+
+    fn close_lists(&mut self) {
+        for (first, list) in expiry::lists(std::mem::take(&mut self.expiring)) {
+            self.seq += 1;
+            self.batch.insert(keys::expiry(first, self.seq), list);
+        }
     }
 
     fn current(&mut self, key: &IVec) -> Result<Option<IVec>, StoreError> {
@@ -233,6 +308,10 @@ impl Group<'_> {
         if !std::mem::take(&mut self.dirty) {
             return Ok(());
         }
+        if !self.events.bytes.is_empty() {
+            self.close_block();
+        }
+        self.close_lists();
         self.staged.clear();
         let batch = std::mem::take(&mut self.batch);
         self.unsynced = true;
@@ -241,11 +320,15 @@ impl Group<'_> {
     }
 
     /// Applies the group and returns when it would survive a power cut.
-    fn finish(mut self) -> Result<(), Arc<sled::Error>> {
+    fn finish(&mut self) -> Result<(), Arc<sled::Error>> {
         self.apply()?;
         if !self.unsynced {
             return Ok(());
         }
         self.shared.sync().map_err(|error| self.shared.fail(Damage::NotDurable, error))
     }
+}
+
+fn cut_short() -> StoreError {
+    StoreError::Corrupt { what: "account", source: "it is cut short".into() }
 }

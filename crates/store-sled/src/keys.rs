@@ -6,8 +6,12 @@
 //! | `a` user | [stored](crate::values) account | accounts |
 //! | `r` kind NUL key | [stored](crate::values) record | records |
 //! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user |
-//! | `x` expires_at kind NUL key | nothing | the records that may be swept, oldest first |
-//! | `e` len user at seq | event | the events of a user by time; `seq` keeps those of one millisecond in order |
+//! | `x` expires_at seq | [list](crate::expiry) | records that may be swept, from the first of them on |
+//! | `e` seq | [block](crate::log) | the events of one group of commits; each account points to its last, each event to the one before |
+//!
+//! Every key that a commit writes costs a walk through the tree, so what many commits of a group write goes into one key. And what must go
+//! some day anyhow is not removed twice: the entries of an expiring record in `u` and `x` may outlive it. Readers look at the record;
+//! sweeping removes them.
 //!
 //! Numbers are big endian, so that byte order is their order. `len` is the length of the user id in four bytes, and a kind has only `a-z`
 //! and `_`: no user id or kind can run into what follows it, and listing one user never touches another whose id begins with it.
@@ -47,39 +51,28 @@ pub fn all_of_user(kind: Kind, user: &str) -> Vec<u8> {
     key(b'u', &[kind.0.as_bytes(), &[SEPARATOR], &length(user), user.as_bytes()])
 }
 
-/// The expiry entry of the record at `place`.
-pub fn expiry(expires_at: Timestamp, place: &[u8]) -> Vec<u8> {
-    key(b'x', &[&expires_at.as_millis().to_be_bytes(), place])
+/// The key of the record at `place`.
+pub fn at_place(place: &[u8]) -> Vec<u8> {
+    key(b'r', &[place])
 }
 
-/// Where the expiry entries begin.
+/// A list of expiring records, the first of which expires at `first`.
+pub fn expiry(first: Timestamp, seq: u64) -> Vec<u8> {
+    key(b'x', &[&first.as_millis().to_be_bytes(), &seq.to_be_bytes()])
+}
+
+/// What the keys of all expiry lists begin with.
 pub const EXPIRIES: &[u8] = b"x";
 
-/// Takes an expiry entry apart: its moment, and the key of its record.
-pub fn expiring(entry: &[u8]) -> Option<(Timestamp, Vec<u8>)> {
-    let (at, place) = entry.strip_prefix(EXPIRIES)?.split_first_chunk::<8>()?;
-    Some((Timestamp::from_millis(u64::from_be_bytes(*at)), key(b'r', &[place])))
+/// When the first record of a list expires.
+pub fn first_expiry(entry: &[u8]) -> Option<Timestamp> {
+    let (first, _) = entry.strip_prefix(EXPIRIES)?.split_first_chunk::<8>()?;
+    Some(Timestamp::from_millis(u64::from_be_bytes(*first)))
 }
 
-/// The key of an event whose `seq` is still to be set.
-pub fn event(user: &str, at: Timestamp) -> Vec<u8> {
-    key(b'e', &[&length(user), user.as_bytes(), &at.as_millis().to_be_bytes(), &[0; 8]])
-}
-
-/// Sets the `seq` of an event's key.
-pub fn set_seq(event: &mut [u8], seq: u64) {
-    if let Some(end) = event.last_chunk_mut::<8>() {
-        *end = seq.to_be_bytes();
-    }
-}
-
-/// The first possible key of a user's events at or after `since`, and one past the last of that user.
-pub fn events(user: &str, since: Timestamp) -> (Vec<u8>, Vec<u8>) {
-    let start = event(user, since);
-    let mut end = event(user, Timestamp::from_millis(u64::MAX));
-    set_seq(&mut end, u64::MAX);
-    end.push(0);
-    (start, end)
+/// A block of events.
+pub fn events(seq: u64) -> Vec<u8> {
+    key(b'e', &[&seq.to_be_bytes()])
 }
 
 fn length(user: &str) -> [u8; 4] {

@@ -10,7 +10,9 @@
 //! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
 
 mod committer;
+mod expiry;
 mod keys;
+mod log;
 mod open;
 mod prepared;
 mod shared;
@@ -132,14 +134,18 @@ impl Store for SledStore {
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let prefix = keys::all_of_user(kind, user);
+        let (prefix, user) = (keys::all_of_user(kind, user), user.to_owned());
         self.scan(move |shared| {
             let mut records = Vec::new();
             for entry in shared.db.scan_prefix(&prefix) {
                 let (entry, _) = entry.map_err(unavailable)?;
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
-                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?.ok_or_else(lost)?;
-                records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
+                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?;
+                // The entry of an expiring record outlives it until it is swept.
+                let view = stored.as_deref().map(RecordView::read).transpose()?;
+                if let Some(view) = view.filter(|view| view.user == Some(user.as_str())) {
+                    records.push((key.to_owned(), view.to_record()));
+                }
             }
             Ok(records)
         })
@@ -151,12 +157,24 @@ impl Store for SledStore {
     }
 
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let (start, end) = keys::events(user, since);
+        let account = keys::account(user);
         self.scan(move |shared| {
-            let newest = shared.db.range(start..end).values().rev().take(limit);
-            let mut events: Vec<Event> =
-                newest.map(|event| codec::decode("event", &event.map_err(unavailable)?)).collect::<Result<_, _>>()?;
+            let stored = shared.db.get(account).map_err(unavailable)?;
+            let mut next = stored.as_deref().map(values::last_event).transpose()?.unwrap_or_default();
+            let mut events = Vec::new();
+            // The whole chain: the clock may have been set back, so an old event does not mean that all before it are older.
+            while let Some(seq) = next.block() {
+                let Some(block) = shared.db.get(keys::events(seq)).map_err(unavailable)? else { break };
+                let (before, event) = log::read(&block, next)?;
+                let event: Event = codec::decode("event", event)?;
+                if event.at >= since {
+                    events.push(event);
+                }
+                next = before;
+            }
             events.reverse();
+            events.sort_by_key(|event| event.at);
+            events.drain(..events.len().saturating_sub(limit));
             Ok(events)
         })
         .await

@@ -41,9 +41,9 @@ pub struct PreparedValue {
 
 #[derive(Debug)]
 pub struct PreparedEvent {
-    /// Its `seq` is set by the committing thread.
-    pub key: IVec,
-    pub value: IVec,
+    /// The account of its user, which will point to it.
+    pub account: IVec,
+    pub value: Vec<u8>,
 }
 
 impl Prepared {
@@ -55,10 +55,11 @@ impl Prepared {
             Ok(PreparedAccount { key: key.into(), expected: change.expected, value: value.into() })
         });
         let events = commit.events.iter().map(|event| {
-            let key = keys::event(&event.user, event.at);
+            let account = keys::account(&event.user);
             let value = codec::encode("event", event)?;
-            fits("event", &key, &value)?;
-            Ok(PreparedEvent { key: key.into(), value: value.into() })
+            // Twice, because it shares a block with others.
+            check_size("event", account.len() + 2 * value.len())?;
+            Ok(PreparedEvent { account: account.into(), value })
         });
         Ok(Self {
             account: account.transpose()?,
@@ -79,7 +80,10 @@ fn prepare_record(change: RecordChange) -> Result<PreparedRecord, StoreError> {
 }
 
 fn fits(what: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-    let size = key.len() + value.len();
+    check_size(what, key.len() + value.len())
+}
+
+fn check_size(what: &'static str, size: usize) -> Result<(), StoreError> {
     if size <= MAX_VALUE_BYTES {
         return Ok(());
     }

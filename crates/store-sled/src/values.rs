@@ -1,11 +1,13 @@
 //! Stored values. The version comes first, in eight bytes, so that a compare-and-swap reads it without decoding anything.
 //!
-//! * account: version, then [`codec`](matrix_2fa_store::codec)
+//! * account: version, where the user's last event lies, then [`codec`](matrix_2fa_store::codec); nothing after it: the default account
 //! * record: version, flags, `expires_at` if [`EXPIRES`], length and user if [`OWNED`], then the writer's bytes
-//! * event: [`codec`](matrix_2fa_store::codec) alone
+//! * event: see [`crate::log`]
 
 use matrix_2fa_core::{Account, Timestamp};
 use matrix_2fa_store::{NewRecord, Record, StoreError, StoredAccount, Version, codec};
+
+use crate::log::{POINTER, Pointer};
 
 const EXPIRES: u8 = 1;
 const OWNED: u8 = 2;
@@ -24,15 +26,35 @@ pub fn set_version(stored: &mut [u8], version: Version) {
 
 pub fn encode_account(version: Version, account: &Account) -> Result<Vec<u8>, StoreError> {
     let encoded = codec::encode("account", account)?;
-    let mut stored = Vec::with_capacity(8 + encoded.len());
+    let mut stored = Vec::with_capacity(8 + POINTER + encoded.len());
     stored.extend_from_slice(&version.to_be_bytes());
+    stored.extend_from_slice(&[0; POINTER]);
     stored.extend_from_slice(&encoded);
     Ok(stored)
 }
 
+/// What is stored for a user who has events but never had an account.
+pub fn no_account() -> Vec<u8> {
+    vec![0; 8 + POINTER]
+}
+
+/// Where the last event of a stored account's user lies.
+pub fn last_event(stored: &[u8]) -> Result<Pointer, StoreError> {
+    stored.get(8..).and_then(Pointer::read).ok_or_else(|| too_short("account"))
+}
+
+/// Sets where the last event lies.
+pub fn set_last_event(stored: &mut [u8], last: Pointer) {
+    if let Some(place) = stored.get_mut(8..8 + POINTER) {
+        place.copy_from_slice(&last.to_bytes());
+    }
+}
+
 pub fn decode_account(stored: &[u8]) -> Result<StoredAccount, StoreError> {
-    let (version, encoded) = stored.split_first_chunk().ok_or_else(|| too_short("account"))?;
-    Ok(StoredAccount { version: Version::from_be_bytes(*version), account: codec::decode("account", encoded)? })
+    let (version, rest) = stored.split_first_chunk().ok_or_else(|| too_short("account"))?;
+    let encoded = rest.get(POINTER..).ok_or_else(|| too_short("account"))?;
+    let account = if encoded.is_empty() { Account::default() } else { codec::decode("account", encoded)? };
+    Ok(StoredAccount { version: Version::from_be_bytes(*version), account })
 }
 
 /// Encodes a record whose version is still to be set.

@@ -53,6 +53,7 @@ macro_rules! store_tests {
             sweeping_stops_exactly_at_now
             a_record_put_again_is_not_swept_by_its_old_expiry
             sweeping_cleans_the_index_by_user
+            a_record_made_again_outlives_the_traces_of_the_old_one
             many_records_of_one_user
             events_come_by_user_and_time
             events_of_one_millisecond_stay_in_order

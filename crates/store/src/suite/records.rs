@@ -186,6 +186,26 @@ pub async fn sweeping_cleans_the_index_by_user(store: Arc<dyn Store>) {
     assert_eq!(keys_of(&*store, SESSION, "@c:d").await, ["key"]);
 }
 
+/// A backend may leave the traces of a deleted record to the sweeper; they must not touch what was made under the same key since.
+pub async fn a_record_made_again_outlives_the_traces_of_the_old_one(store: Arc<dyn Store>) {
+    let remake = [("same", Some("@a:b"), None), ("other", Some("@c:d"), None), ("later", Some("@a:b"), Some(90))];
+    for (key, user, expires_at) in remake {
+        done(&*store, records([put(key, record("x", Some("@a:b"), Some(5)))])).await;
+        done(&*store, records([RecordChange::delete(SESSION, key, Expected::Any)])).await;
+        assert_eq!(
+            store.records_of(SESSION, "@a:b").await.unwrap().iter().filter(|(listed, _)| listed == key).count(),
+            0
+        );
+        done(&*store, records([RecordChange::put(SESSION, key, Expected::Absent, record("y", user, expires_at))]))
+            .await;
+    }
+    assert_eq!(store.sweep(at(50), 10).await.unwrap(), 0);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["later", "same"]);
+    assert_eq!(keys_of(&*store, SESSION, "@c:d").await, ["other"]);
+    assert_eq!(store.sweep(at(90), 10).await.unwrap(), 1);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["same"]);
+}
+
 pub async fn many_records_of_one_user(store: Arc<dyn Store>) {
     let all: Vec<_> = (0..1000).map(|n| format!("{n:04}")).collect();
     done(&*store, records(all.iter().map(|key| put(key, record(key, Some("@a:b"), Some(7)))))).await;
