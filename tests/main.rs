@@ -6,7 +6,9 @@
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
+//!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
+//! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
 //! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
 #![expect(
@@ -23,5 +25,7 @@ mod codes;
 mod command;
 mod edges;
 mod harness;
+mod readme;
 mod routes;
+mod transcripts;
 mod uia;

@@ -151,6 +151,8 @@ async fn every_endpoint_with_interactive_auth_asks_and_then_acts() {
     let keys = json!({"master_key": {"usage": ["master"]}});
     house.post("keys/device_signing/upload", &token, &json!({})).await.refuses(400, "M_MISSING_PARAM");
     house.post("keys/device_signing/upload", &token, &keys).await.is(200);
+    house.post("keys/device_signing/upload", &token, &keys).await.is(200);
+    let keys = json!({"master_key": {"usage": ["master"], "another": true}});
     house.post("keys/device_signing/upload", &token, &keys).await.is(401);
     house.post("keys/device_signing/upload", &token, &password(keys.clone())).await.is(200);
     let query = json!({"device_keys": {"@alice:localhost": []}});

@@ -15,7 +15,9 @@ const NODE: u32 = 22;
 pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
-    debian(shell, "oathtool", "oathtool", &["--version"])?;
+    for program in ["oathtool", "curl", "jq"] {
+        debian(shell, program, program, &["--version"])?;
+    }
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
