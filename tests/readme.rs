@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Needs, Server, server_binary};
 
@@ -30,10 +30,13 @@ fn the_walk_with_curl_does_what_it_says() {
 
     let answers = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     let answers: Vec<Value> = answers.collect::<Result<_, _>>().expect("JSON, answer after answer");
-    let [begun, confirmed, with_code, with_recovery, spent, status] = &answers[..] else { panic!("{answers:?}") };
+    let [new, begun, confirmed, asked, with_code, with_recovery, spent, status] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(new["user_id"], "@alice:localhost");
     assert_eq!(begun["pending"], true);
     assert_eq!(confirmed["recovery"]["tokens"].as_array().expect("codes").len(), 10);
-    assert!(stderr.contains(r#""completed":["m.login.password"]"#), "the 401 shows itself: {stderr}");
+    assert_eq!(asked["completed"], json!(["m.login.password"]));
     assert!(with_code["access_token"].is_string(), "{with_code}");
     assert!(with_recovery["access_token"].is_string(), "{with_recovery}");
     assert_eq!(spent["errcode"], "M_FORBIDDEN");

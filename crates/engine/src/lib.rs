@@ -230,7 +230,12 @@ impl Engine {
     ) -> Result<Committed, EngineError> {
         let expected = stored.version;
         let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });
-        Ok(self.store.commit(Commit { account, events, records }).await?)
+        let audited = events.clone();
+        let committed = self.store.commit(Commit { account, events, records }).await?;
+        if committed == Committed::Done {
+            audited.iter().for_each(log);
+        }
+        Ok(committed)
     }
 
     /// A fresh random name: 32 characters of `0-9a-f`, 128 bit.
@@ -238,5 +243,19 @@ impl Engine {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes);
         data_encoding::HEXLOWER.encode(&bytes)
+    }
+}
+
+/// What is audited is also logged, once it is durable. Events carry no secret.
+fn log(event: &matrix_2fa_core::Event) {
+    use matrix_2fa_core::EventKind::{FactorFailed, FactorReplayed, Locked};
+    let (ip, what) = (event.origin.ip.as_deref(), &event.kind);
+    match what {
+        FactorFailed { .. } | FactorReplayed { .. } | Locked { .. } => {
+            tracing::warn!(user.id = event.user, client.ip = ip, operation = event.origin.operation, event = ?what, "audit");
+        }
+        _ => {
+            tracing::info!(user.id = event.user, client.ip = ip, operation = event.origin.operation, event = ?what, "audit");
+        }
     }
 }

@@ -122,7 +122,7 @@ impl FromRequestParts<App> for Caller {
         let AnyCaller(caller) = AnyCaller::from_request_parts(parts, app).await?;
         if app.two_factor.bars(caller.user()).await? {
             return Err(forbidden(
-                "This server asks for a second factor. Set one up first; until then you can only log out.",
+                "This server asks for a second factor. Set one up first; until then you can do nothing else but log out.",
             )
             .into());
         }

@@ -1,4 +1,4 @@
-//! The only place with status codes and errcodes. Everything below the module knows no HTTP.
+//! Where the errors of everything below become status codes and errcodes. Nothing below the module knows HTTP.
 
 use std::time::Duration;
 

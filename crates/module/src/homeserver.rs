@@ -1,4 +1,4 @@
-//! What a homeserver gives us: five small things, 40 to 80 lines in the host.
+//! What a homeserver gives us: six small things, 40 to 80 lines in the host.
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};

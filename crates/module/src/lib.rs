@@ -1,11 +1,11 @@
 //! Second factors for a Matrix homeserver: the interactive-auth stages `m.login.2fa.totp` and `m.login.2fa.recovery`, the
 //! `account/two-factor` endpoints, and a login guard.
 //!
-//! # From `cargo add matrix-2fa` to a guarded login
+//! # From `cargo add` to a guarded login
 //!
-//! 1. Implement [`Homeserver`]: five small things that we need of you.
+//! 1. Implement [`Homeserver`]: six small things that we need of you.
 //! 2. Open an [engine](engine::Engine) over a [`Store`](store::Store) and build a [`TwoFactor`].
-//! 3. If you have a login and an interactive auth of your own, call the [hooks]; else mount [`TwoFactor::router`], which owns
+//! 3. If you have a login and an interactive auth of your own, call the [hooks] and mount [`TwoFactor::account_router`]; else mount [`TwoFactor::router`], which owns
 //!    `POST /login`, and call [`TwoFactor::authorize`] from every endpoint that wants interactive auth.
 //!
 //! ```

@@ -17,7 +17,7 @@ pub struct Split<'a> {
 }
 
 /// The tail of `field` that could be a code of this account: a recovery code after a space, else as many digits as its authenticators
-/// show (6 for everybody else).
+/// show (6 for everybody else), with or without a space before them.
 pub fn split<'a>(field: &'a str, account: &Account) -> Option<Split<'a>> {
     recovery_tail(field).or_else(|| digits_tail(field, account))
 }
@@ -35,7 +35,11 @@ fn digits_tail<'a>(field: &'a str, account: &Account) -> Option<Split<'a>> {
     let digits = account.authenticators().first().map_or(6, |first| usize::from(first.params.digits));
     let at = field.len().checked_sub(digits).filter(|at| *at > 0)?;
     let (password, code) = field.split_at_checked(at)?;
-    code.bytes().all(|b| b.is_ascii_digit()).then_some(Split { password, stage: Stage::Totp, code })
+    // A recovery code needs a space before it, so people put one before a code too. Only one: a password that ends in a space is typed with
+    // it, and then another.
+    let password = password.strip_suffix(' ').unwrap_or(password);
+    let plausible = !password.is_empty() && code.bytes().all(|b| b.is_ascii_digit());
+    plausible.then_some(Split { password, stage: Stage::Totp, code })
 }
 
 #[cfg(test)]
@@ -47,7 +51,8 @@ mod tests {
         let account = Account::default();
         let found = |field| split(field, &account).map(|split| (split.password, split.stage, split.code));
         assert_eq!(found("wonderland123456"), Some(("wonderland", Stage::Totp, "123456")));
-        assert_eq!(found("pass word 123456"), Some(("pass word ", Stage::Totp, "123456")));
+        assert_eq!(found("pass word 123456"), Some(("pass word", Stage::Totp, "123456")));
+        assert_eq!(found("ends in space  123456"), Some(("ends in space ", Stage::Totp, "123456")));
         let code = "0000-1111-2222-3333";
         assert_eq!(found("pass 0000-1111-2222-3333"), Some(("pass", Stage::Recovery, code)));
         assert_eq!(found("pass 0000 1111 2222 3333"), Some(("pass", Stage::Recovery, "0000 1111 2222 3333")));

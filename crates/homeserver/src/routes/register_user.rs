@@ -35,7 +35,11 @@ pub(crate) async fn handle(
     let login = (!flag(&body, "inhibit_login")?.unwrap_or(false)).then_some(login);
     let user = app.host.new_user(&body).await?;
     let made = app.host.register(&user, password, login.as_ref()).await?;
-    Ok(Json(made.map_or_else(|| json!({ "user_id": user }), |login| login.into_json())))
+    let mut answer = made.map_or_else(|| json!({ "user_id": user }), |login| login.into_json());
+    if let (true, Some(answer)) = (app.two_factor.bars(&user).await?, answer.as_object_mut()) {
+        answer.insert("org.matrix.msc1998.two_factor".to_owned(), json!({"required": true}));
+    }
+    Ok(Json(answer))
 }
 
 fn check_kind(kind: Option<&str>) -> Result<(), ApiError> {

@@ -27,7 +27,7 @@ impl Refusal {
             Self::Nothing => return None,
             Self::FactorMissing => (
                 "M_FORBIDDEN",
-                "This account has a second factor. Send a code of your authenticator or a recovery code, or add the code to the end of your password.",
+                "This account has a second factor. Send a code of your authenticator or a recovery code, or put the code behind your password, after a space.",
             ),
             Self::WrongPassword => ("M_FORBIDDEN", "The user name, the password or the code is wrong."),
             Self::WrongCode => (
