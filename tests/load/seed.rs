@@ -23,6 +23,7 @@ use crate::Failure;
 struct User {
     password: Option<String>,
     generation: u64,
+    epoch: u64,
     created_at: u64,
     deactivated_at: Option<u64>,
     displayname: Option<String>,
@@ -100,6 +101,7 @@ fn session(engine: &Engine, user: &str) -> AuthSession {
         operation: Operation::new("login"),
         user: Some(user.to_owned()),
         device: None,
+        epoch: 0,
         client: ClientTag(0),
         flows: vec![Flow::new([Stage::Password, Stage::Totp]), Flow::new([Stage::Password, Stage::Recovery])],
         completed: vec![Stage::Password],

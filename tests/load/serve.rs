@@ -59,7 +59,7 @@ impl Homeserver for ThinAir {
         Ok(())
     }
 
-    async fn create_login(&self, user: &str, _request: &Map<String, Value>) -> Result<Value, HostError> {
+    async fn create_login(&self, user: &str, _request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
         Ok(json!({"user_id": user, "device_id": "DEVICE", "access_token": "no token at all"}))
     }
 }

@@ -45,6 +45,9 @@ pub struct AuthSession {
     pub user: Option<String>,
     /// The device of the access token that opened it.
     pub device: Option<String>,
+    /// The host's count of what ends logins in flight, when the first factor was proved.
+    #[serde(default)]
+    pub epoch: u64,
     /// The client address that opened it, as a tag.
     pub client: ClientTag,
     /// Final in the first answer.

@@ -54,6 +54,8 @@ pub struct LiveSession {
 impl Engine {
     /// Opens a session. The oldest of the same client makes room for it, then the oldest of the user.
     pub async fn open_session(&self, state: AuthSession) -> Result<LiveSession, EngineError> {
+        // In turn, or many at once would all make room for each other in the same place.
+        let _turn = self.gate.enter(&owner_of(&state)).await;
         let id = self.fresh_id();
         let mut records = self.make_room(&state).await?;
         if state.user.is_none() && records.is_empty() && !self.strangers.admit(state.created_at) {
@@ -130,8 +132,12 @@ impl Engine {
         } else {
             None
         };
-        let oldest = live.iter().find(|(_, _, client)| Some(*client) == greediest);
-        Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).into_iter().collect())
+        let Some(greediest) = greediest else { return Ok(Vec::new()) };
+        // As many as are too many, though it should never be more than one: opening is done in turn.
+        let limit = if known && greediest == opening.client { PER_CLIENT } else { PER_USER };
+        let too_many = held_by(greediest).min(live.len()).saturating_sub(limit) + 1;
+        let oldest = live.iter().filter(|(_, _, client)| *client == greediest).take(too_many);
+        Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).collect())
     }
 }
 

@@ -25,6 +25,8 @@ pub struct LoginTicket {
     pub user: String,
     /// The second factor that was proved when it was made.
     pub factor: Option<Stage>,
+    /// The host's count of what ends logins in flight, when it was made.
+    pub epoch: u64,
     expires_at: Timestamp,
 }
 
@@ -34,11 +36,12 @@ impl Engine {
         &self,
         user: &str,
         factor: Option<Stage>,
+        epoch: u64,
         lifetime: Duration,
     ) -> Result<String, EngineError> {
         let token = format!("{}{}", self.fresh_id(), self.fresh_id());
         let expires_at = self.now().plus(lifetime);
-        let ticket = LoginTicket { user: user.to_owned(), factor, expires_at };
+        let ticket = LoginTicket { user: user.to_owned(), factor, epoch, expires_at };
         let next = NewRecord {
             bytes: codec::encode("login token", &ticket)?,
             user: Some(user.to_owned()),

@@ -155,6 +155,7 @@ fn session(bench: &Bench) -> AuthSession {
         operation: Operation::new("login"),
         user: Some(USER.to_owned()),
         device: None,
+        epoch: 0,
         client: ClientTag(1),
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],
         completed: vec![Stage::Password],
@@ -225,7 +226,7 @@ async fn r39_forgetting_a_user_leaves_no_trace_but_the_audit() {
     let bench = Bench::new();
     bench.enrolled(USER).await;
     let session = bench.engine.open_session(session(&bench)).await.unwrap();
-    let token = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    let token = bench.engine.issue_login_token(USER, None, 0, STEP).await.unwrap();
     bench.engine.forget(USER, &Origination::default()).await.unwrap();
     assert_eq!(bench.store.load(USER).await.unwrap().account, Default::default());
     assert!(bench.engine.session(&session.id).await.unwrap().is_none());
@@ -235,10 +236,10 @@ async fn r39_forgetting_a_user_leaves_no_trace_but_the_audit() {
 #[tokio::test]
 async fn a_login_token_works_once_and_not_for_long() {
     let bench = Bench::new();
-    let token = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    let token = bench.engine.issue_login_token(USER, None, 0, STEP).await.unwrap();
     assert_eq!(bench.engine.take_login_token(&token).await.unwrap().unwrap().user, USER);
     assert!(bench.engine.take_login_token(&token).await.unwrap().is_none());
-    let late = bench.engine.issue_login_token(USER, None, STEP).await.unwrap();
+    let late = bench.engine.issue_login_token(USER, None, 0, STEP).await.unwrap();
     bench.clock.advance(STEP);
     assert!(bench.engine.take_login_token(&late).await.unwrap().is_none());
 }

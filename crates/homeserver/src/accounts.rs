@@ -62,14 +62,15 @@ impl LocalHomeserver {
         logout_others: bool,
     ) -> Result<(), HostError> {
         let phc = self.passwords.hash(password).await?;
-        until_committed(async || {
+        self.in_turn(user, async || {
             let stored = self.active_user(user).await?;
             let phc = Some(phc.clone());
             let changes = if logout_others {
                 self.plan_end_of_sessions(user, stored, keep, |user| user.password = phc).await?
             } else {
                 let expected = stored.expected();
-                vec![put(USER, user, expected, &User { password: phc, ..stored.value })?]
+                let epoch = stored.value.epoch + 1;
+                vec![put(USER, user, expected, &User { password: phc, epoch, ..stored.value })?]
             };
             self.commit(changes).await
         })
@@ -79,7 +80,7 @@ impl LocalHomeserver {
     /// Ends an account: no password, no profile, no device, no key. The name stays taken. What the module keeps is forgotten next; the
     /// job for that is in the same commit, so that a crash in between cannot lose it.
     pub(crate) async fn deactivate(&self, user: &str) -> Result<(), HostError> {
-        until_committed(async || {
+        self.in_turn(user, async || {
             let stored = self.active_user(user).await?;
             let now = self.now();
             let leave = |user: &mut User| {
@@ -128,7 +129,7 @@ impl LocalHomeserver {
         user: &str,
         edit: impl Fn(&mut User) + Send + Sync,
     ) -> Result<(), HostError> {
-        until_committed(async || {
+        self.in_turn(user, async || {
             let mut stored = self.active_user(user).await?;
             let expected = stored.expected();
             edit(&mut stored.value);

@@ -4,7 +4,7 @@ use matrix_2fa::homeserver::HostError;
 use serde_json::{Value, json};
 
 use crate::{
-    host::{LocalHomeserver, until_committed},
+    host::LocalHomeserver,
     logins::end_device,
     records::{self, DEVICE, Device, Stored, device_key, put_of},
     refuse::not_found,
@@ -25,7 +25,7 @@ impl LocalHomeserver {
 
     /// Gives a device another name.
     pub(crate) async fn rename_device(&self, user: &str, id: &str, name: &str) -> Result<(), HostError> {
-        until_committed(async || {
+        self.in_turn(user, async || {
             let stored = self.device(user, id).await?;
             let expected = stored.expected();
             let device = Device { display_name: Some(name.to_owned()), ..stored.value };
@@ -36,7 +36,7 @@ impl LocalHomeserver {
 
     /// Removes devices with their tokens, all in one commit. Unknown ones do not matter: they are as gone as they should be.
     pub(crate) async fn remove_devices(&self, user: &str, ids: &[String]) -> Result<(), HostError> {
-        until_committed(async || {
+        self.in_turn(user, async || {
             let mut ids: Vec<&String> = ids.iter().collect();
             ids.sort();
             ids.dedup();

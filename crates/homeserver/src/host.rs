@@ -1,6 +1,9 @@
 //! [`LocalHomeserver`]: users, devices and tokens of one server, and how the module sees them.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use axum::http::request::Parts;
@@ -13,7 +16,7 @@ use matrix_2fa_core::{Clock, Timestamp};
 use matrix_2fa_store::{Commit, Committed, Expected, RecordChange, Store};
 use ruma::{OwnedServerName, UserId};
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::{
     logins::LoginRequest,
@@ -36,7 +39,12 @@ pub struct LocalHomeserver {
     clock: Arc<dyn Clock>,
     server: OwnedServerName,
     closing: watch::Sender<bool>,
+    turns: Vec<Mutex<()>>,
+    places: RandomState,
 }
+
+/// Places in which writers of one user's records queue, first come first served.
+const TURNS: usize = 1024;
 
 impl LocalHomeserver {
     /// Opens the homeserver in `store`. A store that was made for another server name is refused: every id in it would be wrong.
@@ -51,7 +59,17 @@ impl LocalHomeserver {
             .map_err(|_| HomeserverError::ServerName { given: given.clone() })?;
         claim(store.as_ref(), given).await?;
         let passwords = Passwords::new(&settings, Arc::clone(&random))?;
-        Ok(Self { store, random, passwords, settings, clock, server, closing: watch::Sender::new(false) })
+        Ok(Self {
+            store,
+            random,
+            passwords,
+            settings,
+            clock,
+            server,
+            closing: watch::Sender::new(false),
+            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
+            places: RandomState::new(),
+        })
     }
 
     /// Is there such a user (deactivated ones included)? `user` is a canonical id.
@@ -88,6 +106,19 @@ impl LocalHomeserver {
     pub(crate) async fn active_user(&self, user: &str) -> Result<Stored<User>, HostError> {
         let found = self.user(user).await?.filter(|stored| stored.value.deactivated_at.is_none());
         found.ok_or_else(|| forbidden("This account does not exist or was deactivated."))
+    }
+
+    /// Repeats an attempt as [`until_committed`], in turn: whoever hammers a user's records with a stolen token must not keep the owner
+    /// from ending that token. (Another replica can still get in between; that is what the repeating is for.)
+    pub(crate) async fn in_turn<T, F>(&self, user: &str, attempt: impl Fn() -> F) -> Result<T, HostError>
+    where
+        F: Future<Output = Result<Option<T>, HostError>>,
+    {
+        let _turn = match self.turns.get(self.places.hash_one(user) as usize % TURNS) {
+            Some(place) => Some(place.lock().await),
+            None => None,
+        };
+        until_committed(attempt).await
     }
 
     /// One atomic step. `None` is a conflict: load again and decide again.
@@ -161,9 +192,13 @@ impl Homeserver for LocalHomeserver {
         LoginRequest::read(request).map(drop)
     }
 
-    async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError> {
+    async fn login_epoch(&self, user: &str) -> Result<u64, HostError> {
+        Ok(self.user(user).await?.map_or(0, |stored| stored.value.epoch))
+    }
+
+    async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError> {
         let request = LoginRequest::read(request)?;
-        Ok(self.log_in(user, &request).await?.into_json())
+        Ok(self.log_in(user, &request, epoch).await?.into_json())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    host::{LocalHomeserver, until_committed},
+    host::LocalHomeserver,
     records::{self, CROSS_SIGNING, DEVICE_KEYS, device_key, put, put_of},
     refuse::{kept, object},
 };
@@ -47,7 +47,7 @@ impl LocalHomeserver {
         let identity = object(body, "device_keys")?.map(kept).transpose()?;
         let one_time = object(body, "one_time_keys")?;
         let key = device_key(user, device);
-        until_committed(async || {
+        self.in_turn(user, async || {
             let stored = records::load::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, &key).await?;
             let expected = stored.as_ref().map_or(Expected::Absent, |stored| stored.expected());
             let mut keys = stored.map(|stored| stored.value).unwrap_or_default();
@@ -105,7 +105,7 @@ impl LocalHomeserver {
         body: &Map<String, Value>,
         first: bool,
     ) -> Result<bool, HostError> {
-        until_committed(async || {
+        self.in_turn(user, async || {
             let stored = records::load::<CrossSigning>(self.store.as_ref(), CROSS_SIGNING, user).await?;
             if first && stored.is_some() {
                 return Ok(Some(false));

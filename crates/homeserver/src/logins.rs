@@ -8,14 +8,14 @@ use matrix_2fa_store::{Expected, RecordChange};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    host::{LocalHomeserver, until_committed},
+    host::LocalHomeserver,
     names::check_device_id,
     random,
     records::{
         self, ACCESS, Access, DEVICE, DEVICE_KEYS, Device, REFRESH, Refresh, Stored, TokenHash, Tokens, USER, User,
         device_key, put, put_of,
     },
-    refuse::{bad_request, flag, text},
+    refuse::{bad_request, flag, forbidden, text},
     tokens::drop_tokens,
 };
 
@@ -112,12 +112,15 @@ pub(crate) struct Holder<'a> {
 
 impl LocalHomeserver {
     /// Logs `user` in. The caller has checked every factor.
-    pub(crate) async fn log_in(&self, user: &str, request: &LoginRequest) -> Result<Login, HostError> {
-        until_committed(|| self.try_log_in(user, request)).await
+    pub(crate) async fn log_in(&self, user: &str, request: &LoginRequest, epoch: u64) -> Result<Login, HostError> {
+        self.in_turn(user, || self.try_log_in(user, request, epoch)).await
     }
 
-    async fn try_log_in(&self, user: &str, request: &LoginRequest) -> Result<Option<Login>, HostError> {
-        let generation = self.active_user(user).await?.value.generation;
+    async fn try_log_in(&self, user: &str, request: &LoginRequest, epoch: u64) -> Result<Option<Login>, HostError> {
+        let User { generation, epoch: present, .. } = self.active_user(user).await?.value;
+        if present != epoch {
+            return Err(forbidden("The password was changed or all sessions were ended meanwhile. Log in again."));
+        }
         let known = match &request.device_id {
             Some(id) => records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, id)).await?,
             None => None,
@@ -179,7 +182,7 @@ impl LocalHomeserver {
 
     /// Ends every login of `user` but the one on `keep`: tokens and devices.
     pub(crate) async fn end_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
-        until_committed(|| self.try_end_sessions(user, keep)).await
+        self.in_turn(user, || self.try_end_sessions(user, keep)).await
     }
 
     async fn try_end_sessions(&self, user: &str, keep: Option<&str>) -> Result<Option<()>, HostError> {
@@ -201,6 +204,7 @@ impl LocalHomeserver {
         change(&mut user);
         // Logins in flight, whose devices we cannot see yet, carry the old number and are born dead.
         user.generation += 1;
+        user.epoch += 1;
         let mut changes = vec![put(USER, id, expected, &user)?];
         for device in records::list::<Device>(self.store.as_ref(), DEVICE, id).await? {
             if keep == Some(device.value.id.as_str()) {

@@ -35,6 +35,10 @@ pub(crate) struct User {
     pub password: Option<String>,
     /// Counts the times that all sessions were ended. A token of an earlier count is dead, even one whose login was in flight then.
     pub generation: u64,
+    /// Counts what ends logins in flight: changes of the password, and ends of all sessions. A login that was proved under an earlier
+    /// count is refused.
+    #[serde(default)]
+    pub epoch: u64,
     /// When they registered.
     pub created_at: Timestamp,
     /// When they left.

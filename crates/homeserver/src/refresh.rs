@@ -5,7 +5,7 @@
 use matrix_2fa::homeserver::HostError;
 
 use crate::{
-    host::{LocalHomeserver, until_committed},
+    host::LocalHomeserver,
     logins::{Holder, TokenPair},
     records::{self, ACCESS, Access, DEVICE, Device, REFRESH, Refresh, TokenHash, device_key, put, put_of},
     tokens::{EXPIRED, UNKNOWN, drop_tokens},
@@ -15,7 +15,8 @@ impl LocalHomeserver {
     /// A new pair for a refresh token.
     pub(crate) async fn refresh(&self, token: &str) -> Result<TokenPair, HostError> {
         let hash = TokenHash::of(token);
-        until_committed(|| self.try_refresh(&hash)).await
+        let refresh = records::load::<Refresh>(self.store.as_ref(), REFRESH, hash.key()).await?.ok_or(UNKNOWN)?.value;
+        self.in_turn(&refresh.user, || self.try_refresh(&hash)).await
     }
 
     async fn try_refresh(&self, hash: &TokenHash) -> Result<Option<TokenPair>, HostError> {

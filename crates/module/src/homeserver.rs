@@ -86,9 +86,16 @@ pub trait Homeserver: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Makes the login: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
+    /// A number that changes whenever the user's password changes or all their sessions are ended. It is read before the password is
+    /// verified and comes back in [`create_login`](Self::create_login), so that a login which rests on an old password is not made, however
+    /// long its second factor takes. The default is for hosts that have no such number.
+    async fn login_epoch(&self, _user: &str) -> Result<u64, HostError> {
+        Ok(0)
+    }
+
+    /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
     /// (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns `POST /login`.
-    async fn create_login(&self, user: &str, request: &Map<String, Value>) -> Result<Value, HostError>;
+    async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError>;
 }
 
 /// The client's address, put into the request's extensions by whoever accepts connections (and knows which proxies to trust).

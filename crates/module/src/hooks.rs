@@ -212,7 +212,10 @@ impl SecondFactor for TwoFactor {
             (Some(user), None) => guard.prove_after(user, Stage::Password, body.clone()).await,
             // The password was right only without its tail, so for a user without a factor the field was simply wrong.
             (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(wrong_password()),
-            (Some(user), Some((stage, code))) => guard.with_code(user, *stage, code, body.clone()).await,
+            (Some(user), Some((stage, code))) => {
+                let epoch = self.host.login_epoch(user).await?;
+                guard.with_code(user, epoch, *stage, code, body.clone()).await
+            }
         }
     }
 

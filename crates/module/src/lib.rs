@@ -41,7 +41,7 @@
 //!     async fn revoke_other_sessions(&self, _user: &str, _keep: Option<&str>) -> Result<(), HostError> {
 //!         Ok(())
 //!     }
-//!     async fn create_login(&self, user: &str, _request: &Map<String, Value>) -> Result<Value, HostError> {
+//!     async fn create_login(&self, user: &str, _request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
 //!         Ok(json!({"user_id": user, "device_id": "D", "access_token": "T"}))
 //!     }
 //! }
@@ -65,7 +65,7 @@
 //!     let user = user.as_deref().filter(|_| right.is_some());
 //!     let proved = factor.login(&LoginContext { user, candidate: right.as_ref(), client: None }, &body).await?;
 //!     // 3. Only now does a token exist.
-//!     let answer = host.create_login(&proved.user, &proved.body).await?;
+//!     let answer = host.create_login(&proved.user, &proved.body, proved.epoch).await?;
 //!     factor.logged_in(&proved, answer["device_id"].as_str().unwrap_or_default()).await?;
 //!     Ok(answer)
 //! }
@@ -172,7 +172,8 @@ impl TwoFactor {
     /// A token for `m.login.token`: single use. If `factor` was proved for it, logging in with it asks for no code.
     pub async fn issue_login_token(&self, user: &str, factor: Option<Stage>) -> Result<(String, Duration), ApiError> {
         let factor = factor.filter(|stage| stage.is_second_factor());
-        let token = self.engine.issue_login_token(user, factor, LOGIN_TOKEN_LIFETIME).await?;
+        let epoch = self.host.login_epoch(user).await?;
+        let token = self.engine.issue_login_token(user, factor, epoch, LOGIN_TOKEN_LIFETIME).await?;
         Ok((token, LOGIN_TOKEN_LIFETIME))
     }
 

@@ -36,6 +36,8 @@ pub struct Proved {
     pub body: Map<String, Value>,
     /// The second factor that was proved, if the user has one.
     pub factor: Option<Stage>,
+    /// [`Homeserver::login_epoch`](crate::Homeserver::login_epoch) when the first factor was proved.
+    pub epoch: u64,
 }
 
 impl fmt::Debug for Proved {
@@ -94,7 +96,8 @@ impl Guard<'_> {
             return self.step(Session::Stored(Box::new(live)), &auth, body).await;
         }
         let flows = self.flows(first, user).await?;
-        self.after_first(user.to_owned(), first, flows, &auth, body).await
+        let epoch = self.module.host.login_epoch(user).await?;
+        self.after_first((user.to_owned(), epoch), first, flows, &auth, body).await
     }
 
     /// Reads `type` and `auth` by hand, before any typed parser could panic on the one or drop the other.
@@ -132,12 +135,13 @@ impl Guard<'_> {
         let named = named_user(&body)?.ok_or_else(|| ApiError::missing("identifier"))?;
         let password = string(&body, "password")?.ok_or_else(|| ApiError::missing("password"))?;
         let user = self.user(&named);
+        let epoch = self.module.host.login_epoch(&user).await?;
         let flows = match self.module.check_password(&user, password).await? {
             PasswordCheck::Wrong => return Err(wrong_password()),
-            PasswordCheck::WithCode { stage, code } => return self.with_code(&user, stage, &code, body).await,
+            PasswordCheck::WithCode { stage, code } => return self.with_code(&user, epoch, stage, &code, body).await,
             PasswordCheck::Right => self.flows(Stage::Password, &user).await?,
         };
-        self.after_first(user, Stage::Password, flows, auth, body).await
+        self.after_first((user, epoch), Stage::Password, flows, auth, body).await
     }
 
     /// `m.login.token` without a session.
@@ -150,22 +154,23 @@ impl Guard<'_> {
             Some(_) => vec![Flow::new([Stage::Token])],
             None => self.flows(Stage::Token, &ticket.user).await?,
         };
-        self.after_first(ticket.user, Stage::Token, flows, auth, body).await
+        self.after_first((ticket.user, ticket.epoch), Stage::Token, flows, auth, body).await
     }
 
     /// The first factor is right and the user known: make the login, or ask for the second, or take it from the same request.
     async fn after_first(
         &self,
-        user: String,
+        (user, epoch): (String, u64),
         first: Stage,
         flows: Vec<Flow>,
         auth: &Auth,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
         if flows == [Flow::new([first])] {
-            return Ok(Self::proved(&user, body, None));
+            return Ok(Self::proved(&user, epoch, body, None));
         }
         let mut state = self.state(Some(&user), flows, &body)?;
+        state.epoch = epoch;
         state.completed.push(first);
         let mut session = Session::Fresh(Box::new(state));
         match auth.stage.filter(|stage| stage.is_second_factor()) {
@@ -225,22 +230,23 @@ impl Guard<'_> {
         let named = auth.user.as_deref().ok_or_else(|| ApiError::missing("identifier"))?;
         let password = auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
         let user = self.user(named);
+        let epoch = self.module.host.login_epoch(&user).await?;
         match self.module.check_password(&user, password).await? {
             PasswordCheck::Wrong => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
             PasswordCheck::WithCode { stage, code } => {
                 match self.module.second_factor_of(&user, &self.from, &session, stage, &code).await? {
-                    true => Ok(Self::proved(&user, body, Some(stage))),
+                    true => Ok(Self::proved(&user, epoch, body, Some(stage))),
                     false => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
                 }
             }
-            PasswordCheck::Right => self.msc2835_password_right(user, session, body).await,
+            PasswordCheck::Right => self.msc2835_password_right((user, epoch), session, body).await,
         }
     }
 
     /// The gate of the MSC2835 form: its flows promise everybody a login by the password alone, and only here is it known who asks.
     async fn msc2835_password_right(
         &self,
-        user: String,
+        (user, epoch): (String, u64),
         mut session: Session,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
@@ -248,10 +254,11 @@ impl Guard<'_> {
             if let Session::Stored(live) = &session {
                 self.module.engine.consume_session(live).await?;
             }
-            return Ok(Self::proved(&user, body, None));
+            return Ok(Self::proved(&user, epoch, body, None));
         }
         let state = session.state_mut();
         state.user = Some(user);
+        state.epoch = epoch;
         state.complete(Stage::Password).map_err(|_not_now| ApiError::unknown_session())?;
         Err(self.module.challenge(&mut session, Refusal::FactorMissing).await?)
     }
@@ -265,26 +272,27 @@ impl Guard<'_> {
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
         self.module.second_factor(user, &self.from, session, stage, auth.code.as_deref()).await?;
-        Ok(Self::proved(user, body, Some(stage)))
+        Ok(Self::proved(user, session.state().epoch, body, Some(stage)))
     }
 
     /// A password with a code at its end, whose password was right.
     pub(crate) async fn with_code(
         &self,
         user: &str,
+        epoch: u64,
         stage: Stage,
         code: &str,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
         let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)?));
         match self.module.second_factor_of(user, &self.from, &session, stage, code).await? {
-            true => Ok(Self::proved(user, body, Some(stage))),
+            true => Ok(Self::proved(user, epoch, body, Some(stage))),
             false => Err(wrong_password()),
         }
     }
 
-    fn proved(user: &str, body: Map<String, Value>, factor: Option<Stage>) -> Proved {
-        Proved { user: user.to_owned(), body, factor }
+    fn proved(user: &str, epoch: u64, body: Map<String, Value>, factor: Option<Stage>) -> Proved {
+        Proved { user: user.to_owned(), body, factor, epoch }
     }
 
     async fn flows(&self, first: Stage, user: &str) -> Result<Vec<Flow>, ApiError> {

@@ -131,12 +131,24 @@ impl TwoFactor {
         if !live.state.belongs_to(&cx.operation, cx.user(), cx.device()) {
             return Err(ApiError::forbidden("This session was opened for another operation. Start again without it."));
         }
+        if live.state.epoch != self.epoch(cx).await? {
+            return Err(ApiError::unknown_session());
+        }
         Ok(live)
+    }
+
+    async fn epoch(&self, cx: &Dance<'_>) -> Result<u64, ApiError> {
+        match cx.user() {
+            Some(user) => Ok(self.host.login_epoch(user).await?),
+            None => Ok(0),
+        }
     }
 
     async fn fresh_session(&self, cx: &Dance<'_>, body: &Map<String, Value>) -> Result<AuthSession, ApiError> {
         let flows = self.flows(cx).await?;
-        self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)
+        let mut session = self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)?;
+        session.epoch = self.epoch(cx).await?;
+        Ok(session)
     }
 
     /// The flows for this user now. Final in the first answer of a session.

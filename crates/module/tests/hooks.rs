@@ -34,7 +34,7 @@ impl Homeserver for Host {
     async fn revoke_other_sessions(&self, _user: &str, _keep: Option<&str>) -> Result<(), HostError> {
         Ok(())
     }
-    async fn create_login(&self, _user: &str, _request: &Map<String, Value>) -> Result<Value, HostError> {
+    async fn create_login(&self, _user: &str, _request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
         Err(HostError::MissingToken)
     }
 }

@@ -30,6 +30,9 @@ const GROUP: usize = 512;
 /// Items that a sweep reads beyond twice its limit.
 const SWEPT_AHEAD: usize = 1024;
 
+/// Batches of lists that one sweep reads at most.
+const SWEEP_ROUNDS: usize = 64;
+
 /// How often the thread lets others run before it takes a group.
 const TURNS: usize = 32;
 
@@ -195,13 +198,11 @@ impl Group<'_> {
         let (new_user, new_expiry) =
             change.next.as_ref().map_or((None, None), |next| (next.user.as_deref(), next.expires_at));
         if old_user != new_user {
-            // An expiring record that is deleted leaves its entry to the sweeper.
-            let eager = old_expiry.is_none() || change.next.is_some();
-            old_user.filter(|_| eager).into_iter().for_each(|user| self.batch.remove(keys::of_user(place, user)));
+            old_user.into_iter().for_each(|user| self.batch.remove(keys::of_user(place, user)));
             new_user.into_iter().for_each(|user| self.batch.insert(keys::of_user(place, user), IVec::default()));
         }
         if let Some(at) = new_expiry.filter(|at| old_expiry != Some(*at)) {
-            self.expiring.push(Item { at, place: place.to_vec(), user: new_user.map(str::to_owned) });
+            self.expiring.push(Item { at, place: place.to_vec() });
         }
         let version = before.map_or(0, |record| record.version).saturating_add(1);
         match change.next {
@@ -215,47 +216,75 @@ impl Group<'_> {
     }
 
     fn sweep(&mut self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        // The lists are read from the tree, so what was staged before must be there.
-        self.apply().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let mut due = Vec::new();
-        for entry in self.shared.db.scan_prefix(keys::EXPIRIES) {
-            let (key, list) = entry.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-            // Lists overlap, so more are read than are needed, to find the oldest; but not without end.
-            let enough = due.len() >= limit.saturating_mul(2).saturating_add(SWEPT_AHEAD);
-            if enough || keys::first_expiry(&key).is_none_or(|first| first > now) {
+        let mut swept = 0;
+        // What is stale does not count, so one round may bring nothing although there is more.
+        for _ in 0..SWEEP_ROUNDS {
+            let due = self.due(now, limit)?;
+            if due.is_empty() {
                 break;
             }
-            due.extend(expiry::items(&list)?);
-            self.batch.remove(key);
-            self.dirty = true;
-        }
-        due.sort();
-        let mut swept = 0;
-        for item in due {
-            if item.at > now || swept == limit {
-                self.expiring.push(item);
-            } else if self.expire(&item)? {
-                swept += 1;
+            for item in due {
+                if item.at > now || swept == limit {
+                    self.expiring.push(item);
+                } else if self.expire(&item) {
+                    swept += 1;
+                }
+            }
+            if swept == limit {
+                break;
             }
         }
         Ok(swept)
     }
 
-    /// Deletes the record of an item, if it is still there and expires then, and an index entry that has no record any more.
-    fn expire(&mut self, item: &Item) -> Result<bool, StoreError> {
+    /// Takes lists whose first item is due. They overlap, so more are taken than are needed, to find the oldest; but not without end.
+    fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Item>, StoreError> {
+        // They are read from the tree, so what was staged before must be there.
+        self.apply().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let (mut due, mut found) = (Vec::new(), false);
+        for entry in self.shared.db.scan_prefix(keys::EXPIRIES) {
+            let (key, list) = entry.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+            let enough = due.len() >= limit.saturating_mul(2).saturating_add(SWEPT_AHEAD);
+            if enough || keys::first_expiry(&key).is_none_or(|first| first > now) {
+                break;
+            }
+            match expiry::items(&list) {
+                Ok(items) => {
+                    found = found || items.iter().any(|item| item.at <= now);
+                    due.extend(items);
+                    self.batch.remove(key);
+                    self.dirty = true;
+                }
+                // It stays where it is, and must not keep the others from being swept.
+                Err(error) => tracing::error!(%error, "a list of expiring records cannot be read"),
+            }
+        }
+        due.sort();
+        Ok(if found { due } else { self.put_back(due) })
+    }
+
+    fn put_back(&mut self, items: Vec<Item>) -> Vec<Item> {
+        self.expiring.extend(items);
+        Vec::new()
+    }
+
+    /// Deletes the record of an item, if it is still there and expires then.
+    fn expire(&mut self, item: &Item) -> bool {
         let key = IVec::from(keys::at_place(&item.place));
-        let current = self.current(&key)?;
-        let record = current.as_deref().map(RecordView::read).transpose()?;
-        let expired = record.as_ref().is_some_and(|record| record.expires_at == Some(item.at));
-        let owned = !expired && record.is_some_and(|record| record.user == item.user.as_deref());
-        if let Some(user) = item.user.as_deref().filter(|_| !owned) {
-            self.batch.remove(keys::of_user(&item.place, user));
-            self.dirty = true;
-        }
-        if expired {
-            self.delete(key);
-        }
-        Ok(expired)
+        let expired = self.current(&key).and_then(|current| {
+            let record = current.as_deref().map(RecordView::read).transpose()?;
+            Ok(record.is_some_and(|record| record.expires_at == Some(item.at)))
+        });
+        let deleted = expired.and_then(|expired| {
+            if expired {
+                self.change(PreparedRecord { key, expected: Expected::Any, next: None })?;
+            }
+            Ok(expired)
+        });
+        deleted.unwrap_or_else(|error| {
+            tracing::error!(%error, "an expiring record cannot be read");
+            false
+        })
     }
 
     /// Appends an event to the open block, and opens another when it is full.

@@ -15,7 +15,6 @@ const FULL: usize = 32 * 1024;
 pub struct Item {
     pub at: Timestamp,
     pub place: Vec<u8>,
-    pub user: Option<String>,
 }
 
 /// The lists of these items, each with the moment at which its first expires.
@@ -51,25 +50,15 @@ pub fn items(mut list: &[u8]) -> Result<Vec<Item>, StoreError> {
 impl Item {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.at.as_millis().to_be_bytes());
-        let user = self.user.as_deref().unwrap_or_default();
-        for part in [&self.place[..], user.as_bytes()] {
-            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            bytes.extend_from_slice(part);
-        }
+        bytes.extend_from_slice(&u32::try_from(self.place.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(&self.place);
     }
 
     fn read(list: &[u8]) -> Option<(Self, &[u8])> {
         let (at, rest) = list.split_first_chunk()?;
-        let (place, rest) = part(rest)?;
-        let (user, rest) = part(rest)?;
-        let user = std::str::from_utf8(user).ok()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (place, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
         let at = Timestamp::from_millis(u64::from_be_bytes(*at));
-        let user = (!user.is_empty()).then(|| user.to_owned());
-        Some((Self { at, place: place.to_vec(), user }, rest))
+        Some((Self { at, place: place.to_vec() }, rest))
     }
-}
-
-fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }

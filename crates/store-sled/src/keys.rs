@@ -10,8 +10,7 @@
 //! | `e` seq | [block](crate::log) | the events of one group of commits; each account points to its last, each event to the one before |
 //!
 //! Every key that a commit writes costs a walk through the tree, so what many commits of a group write goes into one key. And what must go
-//! some day anyhow is not removed twice: the entries of an expiring record in `u` and `x` may outlive it. Readers look at the record;
-//! sweeping removes them.
+//! some day anyhow is not removed twice: the item of an expiring record in a list outlives it until it is swept.
 //!
 //! Numbers are big endian, so that byte order is their order. `len` is the length of the user id in four bytes, and a kind has only `a-z`
 //! and `_`: no user id or kind can run into what follows it, and listing one user never touches another whose id begins with it.

@@ -134,18 +134,14 @@ impl Store for SledStore {
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let (prefix, user) = (keys::all_of_user(kind, user), user.to_owned());
+        let prefix = keys::all_of_user(kind, user);
         self.scan(move |shared| {
             let mut records = Vec::new();
             for entry in shared.db.scan_prefix(&prefix) {
                 let (entry, _) = entry.map_err(unavailable)?;
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
-                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?;
-                // The entry of an expiring record outlives it until it is swept.
-                let view = stored.as_deref().map(RecordView::read).transpose()?;
-                if let Some(view) = view.filter(|view| view.user == Some(user.as_str())) {
-                    records.push((key.to_owned(), view.to_record()));
-                }
+                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?.ok_or_else(lost)?;
+                records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
             }
             Ok(records)
         })
@@ -164,7 +160,7 @@ impl Store for SledStore {
             let mut events = Vec::new();
             // The whole chain: the clock may have been set back, so an old event does not mean that all before it are older.
             while let Some(seq) = next.block() {
-                let Some(block) = shared.db.get(keys::events(seq)).map_err(unavailable)? else { break };
+                let block = shared.db.get(keys::events(seq)).map_err(unavailable)?.ok_or_else(cut_chain)?;
                 let (before, event) = log::read(&block, next)?;
                 let event: Event = codec::decode("event", event)?;
                 if event.at >= since {
@@ -192,6 +188,11 @@ fn stopped() -> StoreError {
 /// An index entry without its record cannot come from this program.
 fn lost() -> StoreError {
     StoreError::Corrupt { what: "record", source: "the index by user names a record that is not there".into() }
+}
+
+/// An audit log that ends early must not look complete.
+fn cut_chain() -> StoreError {
+    StoreError::Corrupt { what: "event", source: "the block that it lies in is not there".into() }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ fn session(flows: Vec<Flow>) -> AuthSession {
         operation: Operation::on("devices", "PHONE"),
         user: Some("@alice:example.org".to_owned()),
         device: Some("LAPTOP".to_owned()),
+        epoch: 0,
         client: ClientTag(1),
         flows,
         completed: Vec::new(),

@@ -23,7 +23,7 @@ pub(crate) async fn login(State(module): State<Arc<TwoFactor>>, request: JsonReq
 
 /// Only now does a token exist.
 async fn create(module: &TwoFactor, proved: Proved) -> Result<Value, ApiError> {
-    let mut answer = module.host().create_login(&proved.user, &for_the_host(&proved.body)).await?;
+    let mut answer = module.host().create_login(&proved.user, &for_the_host(&proved.body), proved.epoch).await?;
     if let Some(device) = answer.get("device_id").and_then(Value::as_str) {
         // The login exists: failing now would only hide its token.
         if let Err(error) = module.logged_in(&proved, device).await {
