@@ -73,13 +73,15 @@ fn code_of(auth: &Map<String, Value>) -> Result<Option<Zeroizing<String>>, ApiEr
     Ok(None)
 }
 
-/// The user that a body names: `identifier` of type `m.id.user`, or the deprecated `user`. Other identifiers name nobody here: they
-/// give an empty name, which no user has.
+/// The user that a body names: `identifier` of type `m.id.user`, or the deprecated `user`. The specification's other identifiers name
+/// nobody here: they give an empty name, which no user has.
 pub(crate) fn named_user(body: &Map<String, Value>) -> Result<Option<String>, ApiError> {
     if let Some(identifier) = object(body, "identifier")? {
         let kind = string(identifier, "type")?.ok_or_else(|| ApiError::missing("identifier.type"))?;
-        if kind != "m.id.user" {
-            return Ok(Some(String::new()));
+        match kind {
+            "m.id.user" => {}
+            "m.id.thirdparty" | "m.id.phone" => return Ok(Some(String::new())),
+            _ => return Err(ApiError::invalid("This server does not know this type of identifier. Use m.id.user.")),
         }
         let user = string(identifier, "user")?.ok_or_else(|| ApiError::missing("identifier.user"))?;
         return Ok(Some(user.to_owned()));
