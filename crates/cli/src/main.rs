@@ -72,7 +72,7 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    let failure = Failure::start(format!("{problem}; see matrix-2fa --help"));
+    let failure = Failure::start(format!("{problem}; see the --help of this command"));
     console::complain(&failure);
     failure.exit_code()
 }

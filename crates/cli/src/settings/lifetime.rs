@@ -17,7 +17,10 @@ impl TryFrom<String> for Lifetime {
             return Ok(Self(None));
         }
         match humantime::parse_duration(&given) {
-            Ok(Duration::ZERO) | Err(_) => Err(format!("{given:?} is no duration; write 7d, 12h or never")),
+            Ok(Duration::ZERO) => {
+                Err("a login must live longer than no time at all; write 7d, 12h or never".to_owned())
+            }
+            Err(_) => Err(format!("{given:?} is no duration; write 7d, 12h or never")),
             Ok(duration) => Ok(Self(Some(duration))),
         }
     }
