@@ -9,12 +9,15 @@
 //!
 //! A code counts only in the request that carries it: a login session has no fallback page and a poll never proves a login.
 
+mod form;
+
 use std::fmt;
 
-use http::StatusCode;
-use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, StagePrefix, flow::flows_for, session::NotNow};
+use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, flow::flows_for, session::NotNow};
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
 use serde_json::{Map, Value};
+
+use form::Form;
 
 use crate::{
     ApiError, TwoFactor,
@@ -46,16 +49,6 @@ impl fmt::Debug for Proved {
     }
 }
 
-/// What the body asks for.
-enum Form {
-    /// `m.login.password` at the top.
-    Password,
-    /// `m.login.token` at the top.
-    Token,
-    /// A stage in `auth`, or of its own type at the top.
-    Stage,
-}
-
 /// The guard for one request.
 pub(crate) struct Guard<'a> {
     pub(crate) module: &'a TwoFactor,
@@ -69,7 +62,7 @@ pub(crate) fn wrong_password() -> ApiError {
 impl Guard<'_> {
     /// Judges a whole login request.
     pub(crate) async fn prove(&self, mut body: Map<String, Value>) -> Result<Proved, ApiError> {
-        let (form, auth) = self.form(&mut body)?;
+        let (form, auth) = Form::read(&mut body, &self.module.settings.stage_prefix)?;
         self.module.host.check_login(&for_the_host(&body))?;
         match (form, &auth.session) {
             (_, Some(id)) => self.resume(id, &auth, body).await,
@@ -98,36 +91,6 @@ impl Guard<'_> {
         let flows = self.flows(first, user).await?;
         let epoch = self.module.host.login_epoch(user).await?;
         self.after_first((user.to_owned(), epoch), first, flows, &auth, body).await
-    }
-
-    /// Reads `type` and `auth` by hand, before any typed parser could panic on the one or drop the other.
-    fn form(&self, body: &mut Map<String, Value>) -> Result<(Form, Auth), ApiError> {
-        let prefix = &self.module.settings.stage_prefix;
-        let has_auth = body.contains_key("auth");
-        let Some(kind) = string(body, "type")?.map(str::to_owned) else {
-            if !has_auth {
-                return Err(ApiError::missing("type"));
-            }
-            return Ok((Form::Stage, Auth::take(body, prefix)?));
-        };
-        let form = match prefix.parse(&kind) {
-            Some(Stage::Password) => Form::Password,
-            Some(Stage::Token) => Form::Token,
-            Some(Stage::Totp | Stage::Recovery) => return own_type(body, prefix).map(|auth| (Form::Stage, auth)),
-            Some(Stage::Dummy) | None => {
-                return Err(ApiError::new(
-                    StatusCode::BAD_REQUEST,
-                    "M_UNKNOWN",
-                    "This server does not know this login type.",
-                ));
-            }
-        };
-        let auth = Auth::take(body, prefix)?;
-        let first = if matches!(form, Form::Password) { Stage::Password } else { Stage::Token };
-        if auth.stage.is_some_and(|stage| !stage.is_second_factor() && stage != first) {
-            return Err(ApiError::invalid("The body and its auth name two different first factors."));
-        }
-        Ok((form, auth))
     }
 
     /// `m.login.password` without a session.
@@ -318,16 +281,4 @@ pub(crate) fn for_the_host(body: &Map<String, Value>) -> Map<String, Value> {
 
 fn operation() -> Operation {
     Operation::new("login")
-}
-
-/// `{"type": "m.login.2fa.totp", "session", "token"}`: the same as `auth` with these keys, which leave the body.
-fn own_type(body: &mut Map<String, Value>, prefix: &StagePrefix) -> Result<Auth, ApiError> {
-    let auth = Auth::parse(body, prefix)?;
-    if auth.session.is_none() {
-        return Err(ApiError::missing("session"));
-    }
-    for key in ["type", "session", "token", "response", "code", "auth"] {
-        body.remove(key);
-    }
-    Ok(auth)
 }
