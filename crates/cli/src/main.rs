@@ -1,10 +1,12 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder · `serve.rs` and `admin.rs` are the commands · `clock.rs` is the wall clock, or the one that tests move.
+//! folder · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
+//! `clock.rs` is the wall clock, or the one that tests move.
 
 mod admin;
 mod clock;
+mod connections;
 mod console;
 mod data;
 mod failure;

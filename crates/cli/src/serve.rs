@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use matrix_2fa::TwoFactor;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
@@ -14,7 +13,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    clock, console,
+    clock, connections, console,
     data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
@@ -56,47 +55,16 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         host.close();
     };
     console::say(&format!("matrix-2fa is ready: http://{address}"));
-    let served = until_stopped(listener, routes, stopping).await;
+    connections::serve(listener, routes, stopping, GRACE).await;
     sweeper.abort();
     let _ = sweeper.await;
-    served
+    Ok(())
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         Failure::start(format!("cannot listen on {address}: {error}; choose another address with --listen"))
     })
-}
-
-/// Serves until `stopping` ends, and then as long as requests in flight need, within [`GRACE`].
-async fn until_stopped(
-    listener: TcpListener,
-    routes: axum::Router,
-    stopping: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Failure> {
-    let listener = listener.tap_io(|connection| {
-        // Answers are small and complete: waiting for more to send only delays them. Without it they are late, not wrong.
-        let _ = connection.set_nodelay(true);
-    });
-    let (stopped, late) = tokio::sync::oneshot::channel::<()>();
-    let graceful = async move {
-        stopping.await;
-        drop(stopped);
-    };
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(graceful).into_future();
-    let too_late = async move {
-        // The sender says nothing; it is dropped when the signal comes.
-        let _ = late.await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        served = server => served.map_err(|error| Failure::run(chain(&error))),
-        () = too_late => {
-            tracing::warn!("some requests did not end in time");
-            Ok(())
-        }
-    }
 }
 
 /// Ends with the first SIGTERM or SIGINT.

@@ -1,0 +1,76 @@
+//! Connections: accepted, bounded in number and in patience, and ended in order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tower::ServiceExt;
+
+/// A client that has not sent its whole head by then is cut off. It bounds idle keep-alive connections too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections at a time; more wait to be accepted. Well below what a process may open by default on today's systems.
+const CONNECTIONS: usize = 10_000;
+
+/// How long to wait when the system has no descriptors left.
+const EXHAUSTED: Duration = Duration::from_millis(500);
+
+/// Serves until `stopping` ends, and then as long as requests in flight need, within `grace`.
+pub async fn serve(listener: TcpListener, routes: Router, stopping: impl Future<Output = ()>, grace: Duration) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::pin!(stopping);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut stopping => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = graceful.watch(connection(stream, peer, routes.clone()));
+                tokio::spawn(async move {
+                    let _place = place;
+                    // A client that hangs up or is too slow is no news.
+                    let _ = connection.await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(EXHAUSTED).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time");
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    routes: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    // Answers are small and complete: waiting for more to send only delays them. Without it they are late, not wrong.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        routes.clone().oneshot(request.map(Body::new))
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+}
