@@ -82,8 +82,12 @@ impl Engine {
 
     /// Writes the progress of a session, if nobody else moved it meanwhile.
     pub async fn save_session(&self, session: &mut LiveSession) -> Result<(), EngineError> {
-        let joins_user = session.state.user.is_some() && !session.stored.1;
-        let mut records = if joins_user { self.make_room(&session.state).await? } else { Vec::new() };
+        let (mut records, mut _turn) = (Vec::new(), None);
+        if session.state.user.is_some() && !session.stored.1 {
+            // It joins its user's sessions now, which is an opening like any other.
+            _turn = self.gate.enter(&owner_of(&session.state)).await;
+            records = self.make_room(&session.state).await?;
+        }
         records.push(session.advance()?);
         match self.store.commit(Commit { records, ..Commit::default() }).await? {
             Committed::Done => {

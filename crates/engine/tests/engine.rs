@@ -179,6 +179,41 @@ async fn sessions_of_one_client_make_room_for_each_other_and_die_after_ten_minut
     assert!(bench.engine.session(&opened[4]).await.unwrap().is_none());
 }
 
+/// Many at once all made room in the same place, and the cap held nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_opened_at_the_same_time_keep_to_the_cap() {
+    let bench = Bench::new();
+    let known_only_later = AuthSession { user: None, completed: Vec::new(), ..session(&bench) };
+    let mut tasks = Vec::new();
+    for n in 0..40 {
+        let (engine, mut state) = (Arc::clone(&bench.engine), known_only_later.clone());
+        // Half of them are opened by strangers from addresses of their own, who turn out to be the user.
+        state.client = if n % 2 == 0 { ClientTag(1) } else { ClientTag(100 + n) };
+        tasks.push(tokio::spawn(async move {
+            if n % 2 == 0 {
+                state.user = Some(USER.to_owned());
+                return engine.open_session(state).await.unwrap().id;
+            }
+            let mut live = engine.open_session(state).await.unwrap();
+            live.state.user = Some(USER.to_owned());
+            live.state.completed.push(Stage::Password);
+            engine.save_session(&mut live).await.unwrap();
+            live.id
+        }));
+    }
+    let mut opened = Vec::new();
+    for task in tasks {
+        opened.push(task.await.unwrap());
+    }
+    let (mut of_one_client, mut of_all) = (0, 0);
+    for (n, id) in opened.iter().enumerate() {
+        let lives = bench.engine.session(id).await.unwrap().is_some();
+        of_all += usize::from(lives);
+        of_one_client += usize::from(lives && n % 2 == 0);
+    }
+    assert!(of_one_client <= 4 && of_all <= 16, "{of_one_client} of one client, {of_all} in all");
+}
+
 #[tokio::test]
 async fn r63_a_row_copied_to_another_user_fails_closed() {
     let bench = Bench::new();
