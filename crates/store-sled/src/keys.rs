@@ -29,6 +29,17 @@ pub fn account(user: &str) -> Vec<u8> {
     key(b'a', &[user.as_bytes()])
 }
 
+/// What the keys of all accounts begin with.
+pub const ACCOUNTS: &[u8] = b"a";
+
+/// The first key that is no account's, as keys are ordered.
+pub const AFTER_ACCOUNTS: &[u8] = b"b";
+
+/// Whose account this key is.
+pub fn user(account: &[u8]) -> Option<&str> {
+    std::str::from_utf8(account.strip_prefix(ACCOUNTS)?).ok()
+}
+
 pub fn record(kind: Kind, key_: &str) -> Vec<u8> {
     key(b'r', &[kind.0.as_bytes(), &[SEPARATOR], key_.as_bytes()])
 }

@@ -175,6 +175,24 @@ impl Store for SledStore {
         })
         .await
     }
+
+    async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let after = after.map(keys::account);
+        self.scan(move |shared| {
+            let from = after.clone().unwrap_or_else(|| keys::ACCOUNTS.to_vec());
+            let later = shared.db.range(from..keys::AFTER_ACCOUNTS.to_vec()).keys();
+            let later = later.filter(|key| key.as_deref().ok() != after.as_deref());
+            later
+                .take(limit)
+                .map(|key| keys::user(&key.map_err(unavailable)?).map(str::to_owned).ok_or_else(not_text))
+                .collect()
+        })
+        .await
+    }
+}
+
+fn not_text() -> StoreError {
+    StoreError::Corrupt { what: "account", source: "the user id in its key is no text".into() }
 }
 
 fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {

@@ -168,4 +168,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest `limit` events of a user that happened at or after `since`, oldest first.
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Up to `limit` users who have an account or ever had an event, by the bytes of their ids, from the first after `after` on. For work
+    /// that visits everybody; whoever is added meanwhile may be left out.
+    async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError>;
 }

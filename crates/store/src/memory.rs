@@ -1,7 +1,7 @@
 //! [`MemoryStore`]: the contract in its most readable form, and what tests use where durability is not the question.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -112,5 +112,17 @@ impl Store for MemoryStore {
         newest.sort_by_key(|event| event.at);
         newest.drain(..newest.len().saturating_sub(limit));
         Ok(newest)
+    }
+
+    async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let state = self.state();
+        let users: BTreeSet<&str> = state
+            .accounts
+            .keys()
+            .map(String::as_str)
+            .chain(state.events.iter().map(|event| event.user.as_str()))
+            .collect();
+        let later = |user: &&str| after.is_none_or(|after| *user > after);
+        Ok(users.into_iter().filter(later).take(limit).map(str::to_owned).collect())
     }
 }

@@ -37,6 +37,7 @@ macro_rules! store_tests {
             an_empty_store_has_nothing
             a_committed_account_is_loaded
             accounts_of_similar_users_are_apart
+            users_are_listed_page_by_page
             a_stale_account_version_changes_nothing
             a_stale_record_version_changes_nothing
             account_events_and_records_are_one_step

@@ -92,3 +92,28 @@ pub async fn account_events_and_records_are_one_step(store: Arc<dyn Store>) {
 pub async fn an_empty_commit_is_done(store: Arc<dyn Store>) {
     done(&*store, Commit::default()).await;
 }
+
+pub async fn users_are_listed_page_by_page(store: Arc<dyn Store>) {
+    assert_eq!(store.users(None, 10).await.unwrap(), [""; 0]);
+    for user in SIMILAR_USERS {
+        done(&*store, Commit { account: Some(change(user, 0, user)), ..Commit::default() }).await;
+    }
+    done(&*store, Commit { events: vec![event("@z:only an event", 1, "id")], ..Commit::default() }).await;
+    let mut all: Vec<_> = SIMILAR_USERS.into_iter().chain(["@z:only an event"]).map(str::to_owned).collect();
+    all.sort();
+    assert_eq!(store.users(None, usize::MAX).await.unwrap(), all);
+    for limit in [1, 5, all.len(), 100] {
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let page = store.users(listed.last().map(String::as_str), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert_eq!(listed, all, "in pages of {limit}");
+    }
+    assert_eq!(store.users(Some("@a:bb"), 1).await.unwrap(), ["@a:bc"], "after a user who is not there");
+    assert_eq!(store.users(None, 0).await.unwrap(), [""; 0]);
+}
