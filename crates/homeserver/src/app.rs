@@ -48,9 +48,9 @@ impl App {
         self.two_factor.authorize(request).await
     }
 
-    /// Lets the module forget whoever was deactivated; see [`crate::finish_forgetting`].
-    pub(crate) async fn forget_deactivated(&self) -> Result<(), ApiError> {
-        crate::finish_forgetting(&self.host, &self.two_factor).await
+    /// Lets the module forget a user who was deactivated. If that fails now, [`crate::finish_forgetting`] tries it again.
+    pub(crate) async fn forget(&self, user: &str) -> Result<(), ApiError> {
+        crate::forget(&self.host, &self.two_factor, user).await
     }
 }
 

@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     host::LocalHomeserver,
+    keys::DeviceKeys,
     names::check_device_id,
     random,
     records::{
         self, ACCESS, Access, DEVICE, DEVICE_KEYS, Device, REFRESH, Refresh, Stored, TokenHash, Tokens, USER, User,
-        device_key, put, put_of,
+        device_key, put, put_device, put_of, stays_with,
     },
     refuse::{bad_request, flag, forbidden, text},
     tokens::drop_tokens,
@@ -62,6 +63,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), HostError> {
 pub(crate) struct Login {
     user: String,
     device: String,
+    ends_at: Option<Timestamp>,
     pair: TokenPair,
 }
 
@@ -125,7 +127,10 @@ impl LocalHomeserver {
             Some(id) => records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, id)).await?,
             None => None,
         };
-        let (login, changes) = self.plan_login(user, generation, request, known)?;
+        let makes_room = if known.is_none() { self.make_room(user).await? } else { Vec::new() };
+        let (login, mut changes) = self.plan_login(user, generation, request, known)?;
+        changes.extend(makes_room);
+        changes.extend(self.keep_keys(user, &login).await?);
         Ok(self.commit(changes).await?.map(|()| login))
     }
 
@@ -151,8 +156,17 @@ impl LocalHomeserver {
         let display_name = known.and_then(|device| device.display_name).or_else(|| request.display_name.clone());
         let device =
             Device { id: id.clone(), display_name, last_seen: now, ends_at, tokens: minted.hashes, pending: None };
-        changes.push(put_of(DEVICE, device_key(user, &id), expected, &device, user)?);
-        Ok((Login { user: user.to_owned(), device: id, pair: minted.pair }, changes))
+        changes.push(put_device(user, expected, &device)?);
+        Ok((Login { user: user.to_owned(), device: id, ends_at, pair: minted.pair }, changes))
+    }
+
+    /// The keys of a device that logs in again stay as long as its new login.
+    async fn keep_keys(&self, user: &str, login: &Login) -> Result<Option<RecordChange>, HostError> {
+        let key = device_key(user, &login.device);
+        let Some(keys) = records::load::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, &key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(stays_with(login.ends_at, put_of(DEVICE_KEYS, key, keys.expected(), &keys.value, user)?)))
     }
 
     /// Makes an access token, and a refresh token if one is wanted.
@@ -165,14 +179,14 @@ impl LocalHomeserver {
         let access_hash = TokenHash::of(&access);
         let (user, device) = (user.to_owned(), device.to_owned());
         let record = Access { user: user.clone(), device: device.clone(), generation, valid_until, pending };
-        let mut changes = vec![put(ACCESS, access_hash.key(), Expected::Absent, &record)?];
+        let mut changes = vec![stays_with(ends_at, put(ACCESS, access_hash.key(), Expected::Absent, &record)?)];
         let mut refresh = None;
         let mut refresh_hash = None;
         if refreshable {
             let token = random::opaque(self.random.as_ref());
             let hash = TokenHash::of(&token);
             let record = Refresh { user, device, generation, valid_until: ends_at };
-            changes.push(put(REFRESH, hash.key(), Expected::Absent, &record)?);
+            changes.push(stays_with(ends_at, put(REFRESH, hash.key(), Expected::Absent, &record)?));
             refresh = Some(token);
             refresh_hash = Some(hash);
         }
@@ -224,19 +238,18 @@ impl LocalHomeserver {
         generation: u64,
     ) -> Result<Vec<RecordChange>, HostError> {
         let store = self.store.as_ref();
-        let Device { tokens, pending, .. } = &device.value;
+        let Device { tokens, pending, ends_at, .. } = &device.value;
         // The device itself is written too, so that a login or a refresh in between is a conflict.
-        let mut changes =
-            vec![put_of(DEVICE, device_key(user, &device.value.id), device.expected(), &device.value, user)?];
+        let mut changes = vec![put_device(user, device.expected(), &device.value)?];
         for tokens in std::iter::once(tokens).chain(pending) {
             if let Some(access) = records::load::<Access>(store, ACCESS, tokens.access.key()).await? {
                 let next = Access { generation, ..access.value.clone() };
-                changes.push(put(ACCESS, tokens.access.key(), access.expected(), &next)?);
+                changes.push(stays_with(*ends_at, put(ACCESS, tokens.access.key(), access.expected(), &next)?));
             }
             let Some(hash) = &tokens.refresh else { continue };
             if let Some(refresh) = records::load::<Refresh>(store, REFRESH, hash.key()).await? {
                 let next = Refresh { generation, ..refresh.value.clone() };
-                changes.push(put(REFRESH, hash.key(), refresh.expected(), &next)?);
+                changes.push(stays_with(*ends_at, put(REFRESH, hash.key(), refresh.expected(), &next)?));
             }
         }
         Ok(changes)

@@ -1,4 +1,6 @@
-//! What the homeserver keeps in the store: users, devices, sessions. One file knows the kinds, the keys and the shapes.
+//! What the homeserver keeps in the store: users, devices, sessions. One file knows the kinds, the keys, the shapes and how long they stay.
+
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use matrix_2fa::homeserver::HostError;
@@ -27,6 +29,10 @@ pub(crate) const CROSS_SIGNING: Kind = Kind("hs_cross_signing");
 pub(crate) const FILTER: Kind = Kind("hs_filter");
 /// Deactivated users whose second factors are still to be forgotten.
 pub(crate) const FORGET: Kind = Kind("hs_forget");
+
+/// So long after its end a login is remembered: a client that comes back is told that it may log in again on the same device and keep
+/// what it has (`soft_logout`). Then its device, its tokens and its keys go.
+pub(crate) const SOFT_LOGOUT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A user, for ever: a deactivated one keeps the name so that nobody else can take it.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -75,7 +81,7 @@ pub(crate) struct Tokens {
     pub refresh: Option<TokenHash>,
 }
 
-/// What an access token stands for. It lives as long as its device, so that a late client still hears `soft_logout`.
+/// What an access token stands for. It stays as long as its device, so that a late client still hears `soft_logout`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Access {
     /// Whose it is.
@@ -193,4 +199,18 @@ pub(crate) fn put_of<T: Serialize>(
         next.user = Some(user.to_owned());
     }
     Ok(change)
+}
+
+/// A change that writes a device.
+pub(crate) fn put_device(user: &str, expected: Expected, device: &Device) -> Result<RecordChange, HostError> {
+    let change = put_of(DEVICE, device_key(user, &device.id), expected, device, user)?;
+    Ok(stays_with(device.ends_at, change))
+}
+
+/// What belongs to a login may be swept when nobody needs to be told of its end any more.
+pub(crate) fn stays_with(ends_at: Option<Timestamp>, mut change: RecordChange) -> RecordChange {
+    if let Some(next) = &mut change.next {
+        next.expires_at = ends_at.map(|end| end.plus(SOFT_LOGOUT));
+    }
+    change
 }

@@ -7,7 +7,9 @@ use matrix_2fa::homeserver::HostError;
 use crate::{
     host::LocalHomeserver,
     logins::{Holder, TokenPair},
-    records::{self, ACCESS, Access, DEVICE, Device, REFRESH, Refresh, TokenHash, device_key, put, put_of},
+    records::{
+        self, ACCESS, Access, DEVICE, Device, REFRESH, Refresh, TokenHash, device_key, put, put_device, stays_with,
+    },
     tokens::{EXPIRED, UNKNOWN, drop_tokens},
 };
 
@@ -21,8 +23,8 @@ impl LocalHomeserver {
 
     async fn try_refresh(&self, hash: &TokenHash) -> Result<Option<TokenPair>, HostError> {
         let store = self.store.as_ref();
-        let Refresh { user, device: id, generation, valid_until } =
-            records::load(store, REFRESH, hash.key()).await?.ok_or(UNKNOWN)?.value;
+        let read = records::load::<Refresh>(store, REFRESH, hash.key()).await?.ok_or(UNKNOWN)?;
+        let Refresh { user, device: id, generation, valid_until } = read.value.clone();
         self.check_generation(&user, generation).await?;
         if valid_until.is_some_and(|end| end <= self.now()) {
             return Err(EXPIRED);
@@ -30,7 +32,10 @@ impl LocalHomeserver {
         let key = device_key(&user, &id);
         let stored = records::load::<Device>(store, DEVICE, &key).await?.ok_or(UNKNOWN)?;
         let mut device = stored.value.clone();
-        let mut changes = Vec::new();
+        // What was read of this token must still hold: a change of the password in between gives it another generation, and a pair of the
+        // old one would be dead on arrival.
+        let pinned = put(REFRESH, hash.key(), read.expected(), &read.value)?;
+        let mut changes = vec![stays_with(device.ends_at, pinned)];
         match device.pending.take() {
             // 1. The token of an answer that nobody used yet: using it is what ends its predecessors.
             Some(pending) if pending.refresh.as_ref() == Some(hash) => {
@@ -38,7 +43,8 @@ impl LocalHomeserver {
                     return Ok(None);
                 };
                 let promoted = Access { pending: false, ..access.value.clone() };
-                changes.push(put(ACCESS, pending.access.key(), access.expected(), &promoted)?);
+                let promoted = put(ACCESS, pending.access.key(), access.expected(), &promoted)?;
+                changes.push(stays_with(device.ends_at, promoted));
                 let old = std::mem::replace(&mut device.tokens, pending);
                 changes.extend(drop_tokens(&old));
             }
@@ -54,7 +60,7 @@ impl LocalHomeserver {
         changes.extend(minted.changes);
         device.pending = Some(minted.hashes);
         device.last_seen = self.now();
-        changes.push(put_of(DEVICE, key, stored.expected(), &device, &user)?);
+        changes.push(put_device(&user, stored.expected(), &device)?);
         Ok(self.commit(changes).await?.map(|()| minted.pair))
     }
 }

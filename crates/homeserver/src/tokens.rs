@@ -5,7 +5,9 @@ use matrix_2fa_store::{Expected, RecordChange};
 
 use crate::{
     host::{LocalHomeserver, until_committed},
-    records::{self, ACCESS, Access, DEVICE, Device, REFRESH, TokenHash, Tokens, device_key, put, put_of},
+    records::{
+        self, ACCESS, Access, DEVICE, Device, REFRESH, TokenHash, Tokens, device_key, put, put_device, stays_with,
+    },
 };
 
 /// A token that we do not know, or not any more.
@@ -30,6 +32,7 @@ impl LocalHomeserver {
             let again = records::load::<Access>(store, ACCESS, hash.key()).await?;
             return if again.is_some_and(|again| again.version != read.version) { Ok(None) } else { Err(dead) };
         }
+        let read_as = read.expected();
         let access = read.value;
         if access.valid_until.is_some_and(|end| end <= self.now()) {
             return Err(EXPIRED);
@@ -50,8 +53,9 @@ impl LocalHomeserver {
             Some(pending) if pending.access == *hash => {
                 let old = std::mem::replace(&mut device.tokens, pending);
                 let mut changes = drop_tokens(&old);
-                changes.push(put(ACCESS, hash.key(), Expected::Any, &Access { pending: false, ..access.clone() })?);
-                changes.push(put_of(DEVICE, key, stored.expected(), &device, &access.user)?);
+                let promoted = Access { pending: false, ..access.clone() };
+                changes.push(stays_with(device.ends_at, put(ACCESS, hash.key(), read_as, &promoted)?));
+                changes.push(put_device(&access.user, stored.expected(), &device)?);
                 Ok(self.commit(changes).await?.map(|()| access))
             }
             // Somebody promoted or replaced it since it was loaded.
