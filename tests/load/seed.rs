@@ -101,6 +101,7 @@ fn session(engine: &Engine, user: &str) -> AuthSession {
         operation: Operation::new("login"),
         user: Some(user.to_owned()),
         device: None,
+        token: None,
         epoch: 0,
         client: ClientTag(0),
         flows: vec![Flow::new([Stage::Password, Stage::Totp]), Flow::new([Stage::Password, Stage::Recovery])],

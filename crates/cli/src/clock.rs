@@ -17,6 +17,9 @@ pub fn clock() -> (Arc<dyn Clock>, Router) {
     use axum::routing::get;
     use matrix_2fa_core::MockClock;
 
+    crate::console::warn(
+        "this is a build for tests: its clock stands still, and whoever reaches it can set it at /_test/clock and revive used codes",
+    );
     let clock = MockClock::new(matrix_2fa_engine::SystemClock.now());
     let route = get(test::show).post(test::set);
     (Arc::new(clock.clone()), Router::new().route("/_test/clock", route).with_state(clock))

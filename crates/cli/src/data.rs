@@ -2,7 +2,7 @@
 
 use std::{
     fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use matrix_2fa_homeserver::LocalHomeserver;
 use matrix_2fa_store::Store;
 use matrix_2fa_store_sled::{Options, SledStore};
 
-use crate::{failure::Failure, settings::Settings};
+use crate::{console, failure::Failure, settings::Settings};
 
 /// Everything that lives in the data folder, opened.
 pub struct Data {
@@ -46,6 +46,8 @@ impl Data {
 
     async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let path = store_folder(&settings.data);
+        warn_if_open(&settings.data);
+        warn_if_open(&path);
         let options = Options { cache_bytes: settings.cache_mib.saturating_mul(1024 * 1024), ..Options::default() };
         // Opening repairs a store that was killed, which can take a while.
         let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;
@@ -64,6 +66,18 @@ impl Data {
         let host = Arc::new(host.await.map_err(|error| Failure::because(&error))?);
         let engine = Engine::new(Arc::clone(&store), keys, clock, random, settings.engine());
         Ok(Self { store, engine, host })
+    }
+}
+
+/// We make these folders for their owner alone. One that was there before may be open to others on purpose (to a backup), so this is no
+/// reason not to start; the key file is strictly its owner's.
+fn warn_if_open(folder: &Path) {
+    let mode = folder.metadata().map_or(0, |folder| folder.permissions().mode() & 0o777);
+    if mode & 0o077 != 0 {
+        let shown = folder.display();
+        console::warn(&format!(
+            "others on this machine can look into {shown} (mode {mode:03o}): run chmod 700 {shown}"
+        ));
     }
 }
 

@@ -4,7 +4,7 @@ mod flags;
 mod lifetime;
 mod merge;
 
-pub use flags::Flags;
+pub use flags::{DataFlags, Flags};
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -54,8 +54,17 @@ impl Settings {
         if StagePrefix::new(&self.stage_prefix).is_none() {
             return bad("stage_prefix", "write a name like m.login.2fa. that ends in a dot and has only a-z 0-9 . _ -");
         }
-        if self.password_hash_jobs == 0 || self.recovery_hash_jobs == 0 {
-            return bad("password_hash_jobs, recovery_hash_jobs", "there must be at least one");
+        for (key, range, given) in [
+            ("password_hash_jobs", 1..=1024, self.password_hash_jobs),
+            ("password_hash_queue", 0..=100_000, self.password_hash_queue),
+            ("recovery_hash_jobs", 1..=1024, self.recovery_hash_jobs),
+            ("recovery_hash_queue", 0..=100_000, self.recovery_hash_queue),
+            // 16 TiB is more than any machine has; less than this and the store turns every page twice.
+            ("cache_mib", 8..=16 * 1024 * 1024, usize::try_from(self.cache_mib).unwrap_or(usize::MAX)),
+        ] {
+            if !range.contains(&given) {
+                return bad(key, &format!("write a number from {} to {}, not {given}", range.start(), range.end()));
+            }
         }
         if self.issuer.as_deref().is_some_and(|issuer| issuer.is_empty() || issuer.contains([':', '\n'])) {
             return bad("issuer", "write a name without a colon");

@@ -1,4 +1,4 @@
-//! One interactive-auth session: ordered stages, bound to one operation, one user and one device.
+//! One interactive-auth session: ordered stages, bound to one operation, one user and one access token.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -45,6 +45,9 @@ pub struct AuthSession {
     pub user: Option<String>,
     /// The device of the access token that opened it.
     pub device: Option<String>,
+    /// Keyed digest of that access token: a login that takes the device over, or a refresh, is somebody else.
+    #[serde(default)]
+    pub token: Option<[u8; 32]>,
     /// The host's count of what ends logins in flight, when the first factor was proved.
     #[serde(default)]
     pub epoch: u64,
@@ -103,9 +106,16 @@ impl AuthSession {
         if complete { Progress::Complete } else { Progress::More }
     }
 
-    /// Was it opened for this operation, by this user on this device?
-    pub fn belongs_to(&self, operation: &Operation, user: Option<&str>, device: Option<&str>) -> bool {
-        self.operation == *operation && self.user.as_deref() == user && self.device.as_deref() == device
+    /// Was it opened for this operation, by this user, on this device, with this access token?
+    pub fn belongs_to(
+        &self,
+        operation: &Operation,
+        user: Option<&str>,
+        device: Option<&str>,
+        token: Option<&[u8; 32]>,
+    ) -> bool {
+        let opener = (self.user.as_deref(), self.device.as_deref(), self.token.as_ref());
+        self.operation == *operation && opener == (user, device, token)
     }
 
     /// Does it live at `now`? A session from further ahead than replicas' clocks differ (the clock was set back) is dead too.

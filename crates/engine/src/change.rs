@@ -7,6 +7,7 @@ use matrix_2fa_core::{
 
 use crate::{
     Engine, EngineError, Origination,
+    hashing::Place,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
 
@@ -58,17 +59,23 @@ impl Engine {
         .await
     }
 
+    /// A place for the hashing that [`Self::regenerate`] needs. Take it before the user spends a code on the renewal.
+    pub fn renewal_place(&self, user: &str) -> Result<Place, EngineError> {
+        Ok(self.renewals.place(user)?)
+    }
+
     /// Replaces the recovery codes and returns the new ones, this once.
     pub async fn regenerate(
         &self,
         user: &str,
         from: &Origination,
+        place: Place,
     ) -> Result<Result<Vec<RecoveryCode>, ChangeRefused>, EngineError> {
         let cx = self.context(user, from);
         if !self.account(user).await?.is_enrolled() {
             return Ok(Err(ChangeRefused::NotEnrolled));
         }
-        let (set, codes) = self.fresh_recovery_set(cx.now).await?;
+        let (set, codes) = self.fresh_recovery_set(cx.now, place).await?;
         let done = self.change(user, |account| account.regenerate(&cx, set.clone())).await?;
         Ok(done.map(|()| codes))
     }

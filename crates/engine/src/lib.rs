@@ -21,7 +21,7 @@ pub use keyring::{KeyError, Keyring};
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gate::Gate;
-use hashing::{HashError, RecoveryHasher};
+use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
     Account, Clock, Context, Policy, Proof, Timestamp, Transition, event::Origin, recovery::HashParams,
     throttle::ClientTag,
@@ -112,10 +112,16 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<EngineSettings>,
-    hasher: Arc<RecoveryHasher>,
+    /// For checking recovery codes.
+    checks: HashPool,
+    /// For making new ones.
+    renewals: HashPool,
     gate: Arc<Gate>,
     strangers: Arc<Strangers>,
 }
+
+/// Sets of recovery codes that one user can be making at the same time.
+const RENEWALS_OF_ONE: usize = 4;
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
 const DECISIONS: usize = 32;
@@ -129,9 +135,12 @@ impl Engine {
         random: Arc<dyn Random>,
         settings: EngineSettings,
     ) -> Self {
-        let hasher = Arc::new(RecoveryHasher::new(settings.hash_jobs, settings.hash_queue));
+        let checks = HashPool::new(settings.hash_jobs, settings.hash_queue);
+        // Places of their own, so that whoever renews codes again and again keeps nobody from using one.
+        let renewals = checks.beside(RENEWALS_OF_ONE);
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
-        Self { store, keys, clock, random, settings, hasher, gate: Arc::default(), strangers: Arc::default() }
+        let (gate, strangers) = (Arc::default(), Arc::default());
+        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers }
     }
 
     /// The clock that decides.
@@ -236,6 +245,11 @@ impl Engine {
             audited.iter().for_each(log);
         }
         Ok(committed)
+    }
+
+    /// What binds a session or an enrollment to the access token that began it.
+    pub fn token_digest(&self, token: &str) -> [u8; 32] {
+        self.keys.digest("access-token", token.as_bytes())
     }
 
     /// A fresh random name: 32 characters of `0-9a-f`, 128 bit.

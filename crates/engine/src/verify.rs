@@ -121,7 +121,7 @@ impl Engine {
     ) -> Result<SettleOutcome, EngineError> {
         let account = self.account(user).await?;
         let Some(RecoverySet { salt, params, .. }) = account.recovery() else { return Ok(SettleOutcome::Stale) };
-        let Some(digest) = self.hasher.hash(vec![code], *salt, *params).await?.pop() else {
+        let Some(digest) = self.checks.place(user)?.hash_codes(vec![code], *salt, *params).await?.pop() else {
             return Ok(SettleOutcome::Stale);
         };
         let cx = self.context(user, from);

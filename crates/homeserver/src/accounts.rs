@@ -35,8 +35,11 @@ impl LocalHomeserver {
         password: &str,
         login: Option<&LoginRequest>,
     ) -> Result<Option<Login>, HostError> {
-        let new =
-            User { password: Some(self.passwords.hash(password).await?), created_at: self.now(), ..User::default() };
+        let new = User {
+            password: Some(self.passwords.hash(user, password).await?),
+            created_at: self.now(),
+            ..User::default()
+        };
         until_committed(async || {
             if self.exists(user).await? {
                 return Err(in_use());
@@ -61,7 +64,7 @@ impl LocalHomeserver {
         keep: Option<&str>,
         logout_others: bool,
     ) -> Result<(), HostError> {
-        let phc = self.passwords.hash(password).await?;
+        let phc = self.passwords.hash(user, password).await?;
         self.in_turn(user, async || {
             let stored = self.active_user(user).await?;
             let phc = Some(phc.clone());

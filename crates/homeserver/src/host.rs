@@ -181,7 +181,7 @@ impl Homeserver for LocalHomeserver {
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
         let stored = self.user(user).await?;
         // Deactivated users have no password.
-        self.passwords.verify(password, stored.and_then(|stored| stored.value.password)).await
+        self.passwords.verify(user, password, stored.and_then(|stored| stored.value.password)).await
     }
 
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {

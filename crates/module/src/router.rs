@@ -99,6 +99,7 @@ impl Caller {
     pub(crate) fn uia(&self, operation: Operation) -> UiaRequest<'_> {
         UiaRequest {
             requester: Some(&self.requester),
+            token: Some(&self.token),
             operation,
             body: self.body.clone(),
             client: client_address(&self.parts),

@@ -34,6 +34,8 @@ use crate::{
 pub struct UiaRequest<'a> {
     /// Who asks; `None` only for registration.
     pub requester: Option<&'a Requester>,
+    /// Their access token ([`request::access_token`](crate::request::access_token)): the session belongs to it.
+    pub token: Option<&'a str>,
     /// What they want to do.
     pub operation: Operation,
     /// The whole JSON body, `auth` included. An absent body is an empty object.
@@ -104,7 +106,7 @@ impl TwoFactor {
         access: Access,
         check: impl Fn(&Map<String, Value>) -> Result<(), ApiError> + Send,
     ) -> Result<Authorized, ApiError> {
-        let UiaRequest { requester, operation, mut body, client, first } = request;
+        let UiaRequest { requester, token, operation, mut body, client, first } = request;
         let auth = Auth::take(&mut body, &self.settings.stage_prefix)?;
         if requester.is_some_and(|r| {
             r.kind == RequesterKind::Appservice && APPSERVICE_EXEMPT.contains(&operation.name.as_str())
@@ -112,7 +114,8 @@ impl TwoFactor {
             check(&body)?;
             return Ok(Authorized { body, factor: None, proof: Proof::FirstFactor });
         }
-        let cx = Dance { requester, operation, client, first, access };
+        let token = token.map(|token| self.engine.token_digest(token));
+        let cx = Dance { requester, token, operation, client, first, access };
         let mut session = match &auth.session {
             Some(id) => {
                 let live = self.resume(id, &cx).await?;
@@ -128,8 +131,10 @@ impl TwoFactor {
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
         let live = self.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
-        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device()) {
-            return Err(ApiError::forbidden("This session was opened for another operation. Start again without it."));
+        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device(), cx.token.as_ref()) {
+            return Err(ApiError::forbidden(
+                "This session was opened for another operation, or with another access token. Start again without it.",
+            ));
         }
         if live.state.epoch != self.epoch(cx).await? {
             return Err(ApiError::unknown_session());
@@ -147,6 +152,7 @@ impl TwoFactor {
     async fn fresh_session(&self, cx: &Dance<'_>, body: &Map<String, Value>) -> Result<AuthSession, ApiError> {
         let flows = self.flows(cx).await?;
         let mut session = self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)?;
+        session.token = cx.token;
         session.epoch = self.epoch(cx).await?;
         Ok(session)
     }
@@ -268,6 +274,7 @@ pub(crate) struct Access {
 /// The circumstances of one request.
 pub(crate) struct Dance<'a> {
     requester: Option<&'a Requester>,
+    token: Option<[u8; 32]>,
     operation: Operation,
     client: Option<IpAddr>,
     first: Stage,

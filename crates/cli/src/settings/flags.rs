@@ -95,6 +95,29 @@ pub struct Flags {
     pub cache_mib: Option<u64>,
 }
 
+/// The settings that matter to whoever opens the data folder without serving.
+#[derive(Clone, Debug, Args)]
+pub struct DataFlags {
+    /// TOML file with settings; read if it exists [default: matrix-2fa.toml]
+    #[arg(long, value_name = "FILE", env = "MATRIX_2FA_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Folder of the store and the key file [default: ./data]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
+    /// The part of a Matrix id after the colon, if you write only the part before it [default: localhost]
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+}
+
+impl From<&DataFlags> for Flags {
+    fn from(flags: &DataFlags) -> Self {
+        let DataFlags { config, data, server_name } = flags.clone();
+        Self { config, data, server_name, ..Self::default() }
+    }
+}
+
 impl Flags {
     /// The defaults, in the words that the help uses.
     pub fn defaults() -> Self {

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use figment::{
-    Figment,
+    Figment, Metadata, Profile, Provider,
     error::Kind,
     providers::{Env, Format, Serialized, Toml},
+    value::{Dict, Map, Value},
 };
 
 use super::{Flags, Settings};
@@ -27,8 +28,36 @@ pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     if file.exists() {
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment = figment.merge(Env::prefixed(PREFIX).ignore(&["config"])).merge(Serialized::defaults(flags));
+    let figment = figment.merge(Variables).merge(Serialized::defaults(flags));
     figment.extract().map_err(|errors| explain(errors, file))
+}
+
+/// The variables, each read as the type of its setting: a text stays as it was written, also one that looks like a number.
+struct Variables;
+
+impl Provider for Variables {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variables")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let defaults = Serialized::defaults(Flags::defaults()).data()?;
+        let texts = |key: &str| {
+            let default = defaults.values().find_map(|defaults| defaults.get(key));
+            default.is_none_or(|default| default.as_str().is_some())
+        };
+        let variables = Env::prefixed(PREFIX).ignore(&["config"]);
+        let read = variables.iter().map(|(key, given)| {
+            let key = key.into_string();
+            let value = if texts(&key) { Value::from(given) } else { parsed(&given) };
+            (key, value)
+        });
+        Ok(Map::from([(Profile::Default, read.collect())]))
+    }
+}
+
+fn parsed(given: &str) -> Value {
+    given.parse().unwrap_or_else(|impossible| match impossible {})
 }
 
 /// The first problem in one line: the key, where it was set, what is wrong.

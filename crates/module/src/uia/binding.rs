@@ -44,6 +44,7 @@ impl TwoFactor {
             operation: operation.clone(),
             user: user.map(str::to_owned),
             device: device.map(str::to_owned),
+            token: None,
             epoch: 0,
             client: self.engine.client_tag(client),
             flows,
