@@ -1,7 +1,8 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
+//! folder · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts connections ·
+//! `proxies.rs` says whose they are ·
 //! `clock.rs` is the wall clock, or the one that tests move.
 
 mod admin;
@@ -10,6 +11,7 @@ mod connections;
 mod console;
 mod data;
 mod failure;
+mod proxies;
 mod serve;
 mod settings;
 

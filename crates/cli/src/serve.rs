@@ -55,7 +55,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         host.close();
     };
     console::say(&format!("matrix-2fa is ready: http://{address}"));
-    connections::serve(listener, routes, stopping, GRACE).await;
+    connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
     sweeper.abort();
     let _ = sweeper.await;
     Ok(())

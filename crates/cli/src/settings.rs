@@ -3,18 +3,24 @@
 mod flags;
 mod lifetime;
 mod merge;
+mod networks;
 
 pub use flags::Flags;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use lifetime::Lifetime;
+use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, StagePrefix};
 use matrix_2fa_engine::EngineSettings;
 use matrix_2fa_homeserver::HomeserverSettings;
+use networks::Networks;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    proxies::{Proxies, ProxyHeader},
+};
 
 /// Every setting, merged and checked. [`Flags`] documents them.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +44,11 @@ pub struct Settings {
     pub recovery_hash_jobs: usize,
     pub recovery_hash_queue: usize,
     pub cache_mib: u64,
+    #[serde(default)]
+    pub trusted_proxies: Option<Networks>,
+    pub proxy_header: ProxyHeader,
+    pub address_tries: u32,
+    pub address_tries_per_minute: u32,
 }
 
 impl Settings {
@@ -97,7 +108,19 @@ impl Settings {
             stage_prefix: StagePrefix::new(&self.stage_prefix).unwrap_or_default(),
             password_and_code: self.password_and_code,
             public_base_url: self.base_url(),
+            address_limit: AddressLimit {
+                burst: self.address_tries,
+                per_minute: self.address_tries_per_minute,
+                // Who named the proxies, or said that there are none, has told us what a loopback peer is.
+                count_loopback: self.trusted_proxies.is_some(),
+            },
         }
+    }
+
+    /// The proxies that are believed.
+    pub fn proxies(&self) -> Proxies {
+        let trusted = self.trusted_proxies.as_ref().map(|networks| networks.0.clone()).unwrap_or_default();
+        Proxies { trusted, header: self.proxy_header }
     }
 
     fn base_url(&self) -> Option<String> {

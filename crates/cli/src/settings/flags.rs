@@ -93,6 +93,27 @@ pub struct Flags {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u64>,
+
+    /// Reverse proxies before this server whose word about the client's address counts: addresses and networks, or none. Not set: no
+    /// header is believed, and loopback, taken for a proxy that says nothing, has no limit by address [default: not set]
+    #[arg(long, value_name = "LIST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<String>,
+
+    /// The header in which these proxies say it: x-forwarded-for or forwarded. They must write it, not pass it on [default: x-forwarded-for]
+    #[arg(long, value_name = "HEADER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_header: Option<String>,
+
+    /// Passwords and codes that one address (an IPv6 /64) may try at once; more are answered 429; 0 for no limit [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries: Option<u32>,
+
+    /// How many of them it gets back in a minute [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries_per_minute: Option<u32>,
 }
 
 impl Flags {
@@ -116,6 +137,10 @@ impl Flags {
             recovery_hash_jobs: Some(2),
             recovery_hash_queue: Some(64),
             cache_mib: Some(64),
+            trusted_proxies: None,
+            proxy_header: Some("x-forwarded-for".to_owned()),
+            address_tries: Some(60),
+            address_tries_per_minute: Some(60),
         }
     }
 }

@@ -69,6 +69,7 @@ mod tests {
         let every = Flags {
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
+            trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");
