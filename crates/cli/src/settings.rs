@@ -2,6 +2,7 @@
 
 mod flags;
 mod lifetime;
+mod limits;
 mod merge;
 mod networks;
 
@@ -10,9 +11,10 @@ pub use flags::Flags;
 use std::{net::SocketAddr, path::PathBuf};
 
 use lifetime::Lifetime;
+use limits::{LockAt, Span};
 use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, StagePrefix};
-use matrix_2fa_engine::EngineSettings;
+use matrix_2fa_engine::{AlarmSettings, EngineSettings};
 use matrix_2fa_homeserver::HomeserverSettings;
 use networks::Networks;
 use serde::Deserialize;
@@ -49,6 +51,16 @@ pub struct Settings {
     pub proxy_header: ProxyHeader,
     pub address_tries: u32,
     pub address_tries_per_minute: u32,
+    pub totp_free_tries: u32,
+    pub totp_first_wait: Span,
+    pub totp_max_wait: Span,
+    pub totp_lock_at: LockAt,
+    pub totp_monthly_tries: u32,
+    pub max_guess_probability: f64,
+    pub alarm_failures_per_minute: usize,
+    pub alarm_slows: bool,
+    #[serde(default)]
+    pub time_source: Option<String>,
 }
 
 impl Settings {
@@ -75,7 +87,7 @@ impl Settings {
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
-        Ok(())
+        self.check_limits()
     }
 
     /// The part that the homeserver needs.
@@ -98,6 +110,8 @@ impl Settings {
             issuer: self.issuer.clone().unwrap_or_else(|| self.server_name.clone()),
             hash_jobs: self.recovery_hash_jobs,
             hash_queue: self.recovery_hash_queue,
+            totp_budget: self.totp_budget(),
+            alarm: AlarmSettings { failures_per_minute: self.alarm_failures_per_minute, slows: self.alarm_slows },
             ..EngineSettings::default()
         }
     }

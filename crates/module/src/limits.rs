@@ -119,9 +119,9 @@ impl Addresses {
             Ok(Ok(())) => Ok(()),
             Ok(Err(not_until)) => Err(not_until.wait_time_from(clock::Clock::now(&self.clock))),
             // A burst below what one request needs admits one request whenever it is whole.
-            Err(_burst_too_small) => limiter
-                .check_key(&place)
-                .map_err(|not_until| not_until.wait_time_from(clock::Clock::now(&self.clock))),
+            Err(_burst_too_small) => {
+                limiter.check_key(&place).map_err(|not_until| not_until.wait_time_from(clock::Clock::now(&self.clock)))
+            }
         }
     }
 
