@@ -5,6 +5,7 @@
 //! * [`routes`] mirrors the URLs: one endpoint a file.
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
+//! * [`limits`] is what one address and the whole server may try; [`logs`] reads a server's log.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
@@ -25,6 +26,8 @@ mod codes;
 mod command;
 mod edges;
 mod harness;
+mod limits;
+mod logs;
 mod readme;
 mod routes;
 mod transcripts;

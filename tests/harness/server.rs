@@ -216,6 +216,16 @@ impl Server {
         dump
     }
 
+    /// Everything that it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).expect("a log")
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.process().folder.path().join("stderr")
+    }
+
     /// Where the server keeps its data.
     pub fn data_folder(&self) -> PathBuf {
         self.process().folder.path().join("data")

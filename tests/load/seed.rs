@@ -8,7 +8,7 @@ use matrix_2fa_core::{
     event::Origin,
     recovery::{CODES, HashParams},
     secret::RecoveryDigest,
-    throttle::ClientTag,
+    throttle::{ClientTag, TOTP},
     totp::code_at,
 };
 use matrix_2fa_engine::{Engine, OsRandom, Random};
@@ -80,6 +80,7 @@ fn account(engine: &Engine, user: &str, seed: &Seed) -> Result<Account, Failure>
         origin: Origin::default(),
         client: ClientTag(0),
         proof: Proof::FirstFactor,
+        budget: TOTP,
     };
     let id = engine.fresh_id();
     let sealed = engine.keys().seal(user, &id, seed, &OsRandom)?;

@@ -54,8 +54,7 @@ impl Data {
         let store = opened.map_err(|error| Failure::because(&error))?.map_err(|error| Failure::because(&error))?;
         let store: Arc<dyn Store> = Arc::new(store);
         let random = Arc::new(OsRandom);
-        let key_file = settings.data.join("matrix-2fa.key");
-        let keys = Keyring::open_or_create(&key_file, store.as_ref(), random.as_ref()).await;
+        let keys = Keyring::open_or_create(&key_file(&settings.data), store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;
         let host = LocalHomeserver::open(
             Arc::clone(&store),
@@ -81,6 +80,12 @@ fn warn_if_open(folder: &Path) {
     }
 }
 
-fn store_folder(data: &Path) -> PathBuf {
+/// Where the store is.
+pub fn store_folder(data: &Path) -> PathBuf {
     data.join("store")
+}
+
+/// Where the key is.
+pub fn key_file(data: &Path) -> PathBuf {
+    data.join("matrix-2fa.key")
 }

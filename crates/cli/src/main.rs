@@ -1,17 +1,21 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
-//! `clock.rs` is the wall clock, or the one that tests move.
+//! folder · `serve.rs`, `admin.rs` and `check.rs` are the commands · `connections.rs` accepts connections ·
+//! `proxies.rs` says whose they are ·
+//! `clock.rs` is the wall clock, or the one that tests move · `time_source.rs` compares it with another.
 
 mod admin;
+mod check;
 mod clock;
 mod connections;
 mod console;
 mod data;
 mod failure;
+mod proxies;
 mod serve;
 mod settings;
+mod time_source;
 
 use std::process::ExitCode;
 
@@ -46,6 +50,9 @@ enum Command {
     /// Help a user who is locked out; the server must be stopped
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look whether everything is as it should be: limits, folder, key, seeds, clock; the server must be stopped
+    #[command(after_help = SETTINGS_HELP)]
+    Check(#[command(flatten)] Flags),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +63,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(flags) => serve::run(&flags),
         Command::Admin(command) => admin::run(&command),
+        Command::Check(flags) => check::run(&flags),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

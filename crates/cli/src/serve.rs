@@ -17,6 +17,7 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
+    time_source,
 };
 
 /// How often expired records are swept.
@@ -46,6 +47,15 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let (clock, clock_routes) = clock::clock();
     let Data { store, engine, host } = Data::open_or_create(settings, clock).await?;
     let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    tracing::info!("{}", settings.odds_in_words());
+    if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on loopback without trusted_proxies: no limit by address, for whoever comes through a proxy"
+        );
+    }
+    if let Some(source) = settings.time_source.clone() {
+        tokio::spawn(time_source::watch(source));
+    }
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
     let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
     let stop = stop_signal()?;
@@ -55,7 +65,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         host.close();
     };
     console::say(&format!("matrix-2fa is ready: http://{address}"));
-    connections::serve(listener, routes, stopping, GRACE).await;
+    connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
     sweeper.abort();
     let _ = sweeper.await;
     Ok(())

@@ -2,19 +2,27 @@
 
 mod flags;
 mod lifetime;
+mod limits;
 mod merge;
+mod networks;
 
 pub use flags::{DataFlags, Flags};
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use lifetime::Lifetime;
+use limits::{LockAt, Span};
+use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, StagePrefix};
-use matrix_2fa_engine::EngineSettings;
+use matrix_2fa_engine::{AlarmSettings, EngineSettings};
 use matrix_2fa_homeserver::HomeserverSettings;
+use networks::Networks;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    proxies::{Proxies, ProxyHeader},
+};
 
 /// Every setting, merged and checked. [`Flags`] documents them.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +46,21 @@ pub struct Settings {
     pub recovery_hash_jobs: usize,
     pub recovery_hash_queue: usize,
     pub cache_mib: u64,
+    #[serde(default)]
+    pub trusted_proxies: Option<Networks>,
+    pub proxy_header: ProxyHeader,
+    pub address_tries: u32,
+    pub address_tries_per_minute: u32,
+    pub totp_free_tries: u32,
+    pub totp_first_wait: Span,
+    pub totp_max_wait: Span,
+    pub totp_lock_at: LockAt,
+    pub totp_monthly_tries: u32,
+    pub max_guess_probability: f64,
+    pub alarm_failures_per_minute: usize,
+    pub alarm_slows: bool,
+    #[serde(default)]
+    pub time_source: Option<String>,
 }
 
 impl Settings {
@@ -73,7 +96,7 @@ impl Settings {
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
-        Ok(())
+        self.check_limits()
     }
 
     /// The part that the homeserver needs.
@@ -96,6 +119,8 @@ impl Settings {
             issuer: self.issuer.clone().unwrap_or_else(|| self.server_name.clone()),
             hash_jobs: self.recovery_hash_jobs,
             hash_queue: self.recovery_hash_queue,
+            totp_budget: self.totp_budget(),
+            alarm: AlarmSettings { failures_per_minute: self.alarm_failures_per_minute, slows: self.alarm_slows },
             ..EngineSettings::default()
         }
     }
@@ -106,7 +131,19 @@ impl Settings {
             stage_prefix: StagePrefix::new(&self.stage_prefix).unwrap_or_default(),
             password_and_code: self.password_and_code,
             public_base_url: self.base_url(),
+            address_limit: AddressLimit {
+                burst: self.address_tries,
+                per_minute: self.address_tries_per_minute,
+                // Who named the proxies, or said that there are none, has told us what a loopback peer is.
+                count_loopback: self.trusted_proxies.is_some(),
+            },
         }
+    }
+
+    /// The proxies that are believed.
+    pub fn proxies(&self) -> Proxies {
+        let trusted = self.trusted_proxies.as_ref().map(|networks| networks.0.clone()).unwrap_or_default();
+        Proxies { trusted, header: self.proxy_header }
     }
 
     fn base_url(&self) -> Option<String> {

@@ -192,6 +192,60 @@ fn folders_that_others_can_look_into_are_named_and_keys_that_others_can_read_are
 }
 
 #[test]
+fn r15_limits_that_are_none_do_not_start_and_say_what_they_are_worth() {
+    let folder = folder();
+    let serve = |more: &[&str]| {
+        let mut command = program(folder.path());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(more);
+        command
+    };
+    refuses(&mut serve(&["--totp-lock-at", "1000"]), &["totp_lock_at", "3.6e-2", "1.0e-2", "max_guess_probability"]);
+    refuses(&mut serve(&["--totp-lock-at", "never", "--totp-monthly-tries", "500"]), &["totp_monthly_tries", "1.8e-2"]);
+    refuses(&mut serve(&["--max-guess-probability", "0.001"]), &["3.6e-3", "1.0e-3"]);
+    refuses(&mut serve(&["--max-guess-probability", "NaN"]), &["max_guess_probability"]);
+    refuses(&mut serve(&["--totp-free-tries", "0"]), &["totp_free_tries"]);
+    refuses(&mut serve(&["--totp-first-wait", "0s"]), &["totp_first_wait"]);
+    refuses(&mut serve(&["--totp-first-wait", "2h"]), &["totp_max_wait"]);
+    refuses(&mut serve(&["--totp-lock-at", "sometimes"]), &["sometimes", "never"]);
+    refuses(&mut serve(&["--trusted-proxies", "localhost"]), &["localhost", "10.0.0.0/8"]);
+    refuses(&mut serve(&["--proxy-header", "x-real-ip"]), &["x-real-ip", "forwarded"]);
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn check_tells_what_is_wrong() {
+    let folder = folder();
+    let check = |more: &[&str]| {
+        let output = program(folder.path()).arg("check").args(more).output().expect("runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  store") && !folder.path().join("data").exists(), "{said}");
+
+    let mut server = Server::start(folder.path());
+    server.register(ALICE);
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  store") && said.contains("in use"), "{said}");
+    assert_eq!(server.signal("-TERM"), Some(0));
+
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    for fine in ["limits", "3.6e-3", "folder", "store", "key", "seeds", "codes", "clock", "proxies"] {
+        assert!(said.contains(fine) && !said.contains("WRONG"), "{fine}: {said}");
+    }
+    let (code, said) = check(&["--time-source", "127.0.0.1:1"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  clock"), "{said}");
+    let data = folder.path().join("data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("changes");
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  folder") && said.contains("755"), "{said}");
+}
+
+#[test]
 fn flags_win_over_variables_and_variables_over_the_file() {
     let folder = folder();
     fs::write(folder.path().join("matrix-2fa.toml"), "listen = \"127.0.0.1:1\"\ndata = \"from-file\"\n")
@@ -242,6 +296,12 @@ fn help_names_every_setting() {
         "--recovery-hash-jobs",
         "--recovery-hash-queue",
         "--cache-mib",
+        "--trusted-proxies",
+        "--address-tries",
+        "--totp-lock-at",
+        "--max-guess-probability",
+        "--alarm-failures-per-minute",
+        "--time-source",
         "MATRIX_2FA_",
     ] {
         assert!(help.contains(setting), "{setting} is not in the help");

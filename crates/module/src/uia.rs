@@ -107,6 +107,10 @@ impl TwoFactor {
         check: impl Fn(&Map<String, Value>) -> Result<(), ApiError> + Send,
     ) -> Result<Authorized, ApiError> {
         let UiaRequest { requester, token, operation, mut body, client, first } = request;
+        if requester.is_none() {
+            // Registration: what is kept and hashed is a stranger's.
+            self.admit(client)?;
+        }
         let auth = Auth::take(&mut body, &self.settings.stage_prefix)?;
         if requester.is_some_and(|r| {
             r.kind == RequesterKind::Appservice && APPSERVICE_EXEMPT.contains(&operation.name.as_str())
@@ -220,7 +224,7 @@ impl TwoFactor {
             // Another user's password proves nothing about this one; the same answer as a wrong password.
             _ => return Err(self.challenge(session, Refusal::WrongPassword).await?),
         };
-        match self.check_password(&user, password).await? {
+        match self.check_password(&user, password, cx.client).await? {
             PasswordCheck::Wrong => Err(self.challenge(session, Refusal::WrongPassword).await?),
             PasswordCheck::Right => Ok((None, self.first_passed(cx, session, Stage::Password, auth, body).await?)),
             PasswordCheck::WithCode { stage, code } => {

@@ -23,8 +23,10 @@ pub use records::*;
 use std::time::Duration;
 
 use matrix_2fa_core::{
-    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
-    throttle::ClientTag,
+    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp,
+    account::NewAuthenticator,
+    event::Origin,
+    throttle::{ClientTag, TOTP},
 };
 
 use crate::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, Record, RecordChange, Store};
@@ -97,6 +99,7 @@ fn account(name: &str) -> Account {
         origin: Origin::default(),
         client: ClientTag(0),
         proof: Proof::FirstFactor,
+        budget: TOTP,
     };
     let new = NewAuthenticator {
         id: "id".to_owned(),

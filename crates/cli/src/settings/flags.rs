@@ -93,6 +93,72 @@ pub struct Flags {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u64>,
+
+    /// Reverse proxies before this server whose word about the client's address counts: addresses and networks, or none. Not set: no
+    /// header is believed, and loopback, taken for a proxy that says nothing, has no limit by address [default: not set]
+    #[arg(long, value_name = "LIST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<String>,
+
+    /// The header in which these proxies say it: x-forwarded-for or forwarded. They must write it, not pass it on [default: x-forwarded-for]
+    #[arg(long, value_name = "HEADER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_header: Option<String>,
+
+    /// Passwords and codes that one address (an IPv6 /64) may try at once; more are answered 429; 0 for no limit [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries: Option<u32>,
+
+    /// How many of them it gets back in a minute [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries_per_minute: Option<u32>,
+
+    /// Wrong codes of an authenticator in a row that cost no wait [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_free_tries: Option<u32>,
+
+    /// The first wait after them, for example 30s; every further wrong code doubles it [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_first_wait: Option<String>,
+
+    /// The longest wait [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_max_wait: Option<String>,
+
+    /// Wrong codes in a row or in 30 days that lock the authenticators of an account until they are replaced, or never [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_lock_at: Option<String>,
+
+    /// If that is never: wrong codes in 30 days; more wait until the oldest of them is that old [default: 25]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_monthly_tries: Option<u32>,
+
+    /// Limits that leave a guesser a higher chance than this, for one account and year, are refused at start [default: 0.01]
+    #[arg(long, value_name = "PROBABILITY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_guess_probability: Option<f64>,
+
+    /// Wrong codes of all users together in a minute that are normal; more are an error in the log and a metric; 0 for no alarm [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_failures_per_minute: Option<usize>,
+
+    /// While that alarm lasts, make everybody wait after one wrong code instead of totp_free_tries [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_slows: Option<bool>,
+
+    /// NTP server to compare the clock with, at start and every hour, for example pool.ntp.org; a wrong clock is told in the log [default: none]
+    #[arg(long, value_name = "HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_source: Option<String>,
 }
 
 /// The settings that matter to whoever opens the data folder without serving.
@@ -139,6 +205,19 @@ impl Flags {
             recovery_hash_jobs: Some(2),
             recovery_hash_queue: Some(64),
             cache_mib: Some(64),
+            trusted_proxies: None,
+            proxy_header: Some("x-forwarded-for".to_owned()),
+            address_tries: Some(60),
+            address_tries_per_minute: Some(60),
+            totp_free_tries: Some(5),
+            totp_first_wait: Some("30s".to_owned()),
+            totp_max_wait: Some("1h".to_owned()),
+            totp_lock_at: Some("100".to_owned()),
+            totp_monthly_tries: Some(25),
+            max_guess_probability: Some(0.01),
+            alarm_failures_per_minute: Some(100),
+            alarm_slows: Some(false),
+            time_source: None,
         }
     }
 }

@@ -89,6 +89,15 @@ fn explain(errors: figment::Error, file: &Path) -> Failure {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_default_limits_are_those_of_the_core_and_are_worth_what_is_promised() {
+        let settings: Settings =
+            Figment::from(Serialized::defaults(Flags::defaults())).extract().expect("the defaults are legal");
+        assert_eq!(settings.totp_budget(), matrix_2fa_core::throttle::TOTP);
+        assert!(settings.odds().per_year < 3.7e-3, "{}", settings.odds_in_words());
+        assert_eq!(settings.max_guess_probability, 1e-2);
+    }
+
     /// Flags are the documentation: a setting without one would be a secret, a flag without a setting a lie.
     #[test]
     fn the_defaults_are_complete_and_name_every_setting() {
@@ -98,6 +107,8 @@ mod tests {
         let every = Flags {
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
+            trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
+            time_source: Some("ntp.example.org".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");

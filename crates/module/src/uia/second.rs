@@ -49,6 +49,7 @@ impl TwoFactor {
         stage: Stage,
         code: &str,
     ) -> Result<Verdict, ApiError> {
+        self.admit(origination.client)?;
         let consume = match session {
             Session::Stored(live) => vec![live.consume()],
             Session::Fresh(_) => Vec::new(),
