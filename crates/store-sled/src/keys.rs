@@ -5,7 +5,7 @@
 //! | `m` name | see [`FORMAT`] and [`STARTS`] | facts about the store itself |
 //! | `a` user | [stored](crate::values) account | accounts |
 //! | `r` kind NUL key | [stored](crate::values) record | records that do not expire, or that the journal had no more room for |
-//! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user |
+//! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user, unless their key begins with that user and a `/` |
 //! | `x` expires_at seq | [list](crate::expiry) | which of them may be swept, from the first of them on |
 //! | `j` seq | [block](crate::journal) | what one group of commits did to records that expire, as long as that matters |
 //! | `e` seq | [block](crate::log) | the events of one group of commits; each account points to its last, each event to the one before |
@@ -48,6 +48,22 @@ pub fn record(kind: Kind, key_: &str) -> Vec<u8> {
 /// What follows the tag of a record's key: its kind and key, ready for the other indexes.
 pub fn place(record: &[u8]) -> &[u8] {
     record.get(1..).unwrap_or_default()
+}
+
+/// Does the key of the record at `place` begin with this user and a `/`? Then it needs no entry in the index by user.
+pub fn names_user(place: &[u8], user: &str) -> bool {
+    let key_ = place.splitn(2, |byte| *byte == SEPARATOR).nth(1).unwrap_or_default();
+    key_.strip_prefix(user.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// What the keys of all records begin with that [need no entry](names_user).
+pub fn named_after_user(kind: Kind, user: &str) -> Vec<u8> {
+    key(b'r', &[kind.0.as_bytes(), &[SEPARATOR], user.as_bytes(), b"/"])
+}
+
+/// The key that a record has for its writer.
+pub fn own_key(record: &[u8]) -> Option<&str> {
+    std::str::from_utf8(place(record).splitn(2, |byte| *byte == SEPARATOR).nth(1)?).ok()
 }
 
 /// The index entry of a user for the record at `place`.

@@ -139,9 +139,17 @@ impl Store for SledStore {
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let prefix = keys::all_of_user(kind, user);
+        let (prefix, named) = (keys::all_of_user(kind, user), keys::named_after_user(kind, user));
+        let user = user.to_owned();
         self.scan(move |shared| {
             let mut records = Vec::new();
+            for entry in shared.db.scan_prefix(&named) {
+                let (key, stored) = entry.map_err(unavailable)?;
+                let record = RecordView::read(&stored)?;
+                if record.user == Some(user.as_str()) {
+                    records.push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), record.to_record()));
+                }
+            }
             for entry in shared.db.scan_prefix(&prefix) {
                 let (entry, _) = entry.map_err(unavailable)?;
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;

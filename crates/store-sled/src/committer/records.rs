@@ -92,10 +92,11 @@ impl Group<'_> {
 
     fn put_into_tree(&mut self, key: IVec, value: IVec, before: Option<&Head>, head: Head) {
         let place = keys::place(&key);
-        let old_user = before.filter(|head| !head.journaled).and_then(|head| head.user.as_deref());
-        if old_user != head.user.as_deref() {
-            old_user.into_iter().for_each(|user| self.batch.remove(keys::of_user(place, user)));
-            head.user.iter().for_each(|user| self.batch.insert(keys::of_user(place, user), IVec::default()));
+        let old = before.filter(|head| !head.journaled).and_then(|head| index_entry(place, head));
+        let new = index_entry(place, &head);
+        if old != new {
+            old.into_iter().for_each(|entry| self.batch.remove(entry));
+            new.into_iter().for_each(|entry| self.batch.insert(entry, IVec::default()));
         }
         self.batch.insert(key.clone(), value);
         self.heads.insert(key, Some(head));
@@ -103,7 +104,7 @@ impl Group<'_> {
 
     fn remove_from_tree(&mut self, key: &IVec, before: Option<&Head>) {
         let Some(head) = before.filter(|head| !head.journaled) else { return };
-        head.user.iter().for_each(|user| self.batch.remove(keys::of_user(keys::place(key), user)));
+        index_entry(keys::place(key), head).into_iter().for_each(|entry| self.batch.remove(entry));
         self.batch.remove(key.clone());
     }
 
@@ -128,4 +129,9 @@ impl Group<'_> {
         self.dirty = true;
         Ok(())
     }
+}
+
+/// The entry that the index by user must have for a record in the tree.
+fn index_entry(place: &[u8], head: &Head) -> Option<Vec<u8>> {
+    head.user.as_deref().filter(|user| !keys::names_user(place, user)).map(|user| keys::of_user(place, user))
 }
