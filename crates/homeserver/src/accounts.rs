@@ -47,8 +47,8 @@ impl LocalHomeserver {
             let mut changes = vec![put(USER, user, Expected::Absent, &new)?];
             let mut made = None;
             if let Some(request) = login {
-                let (login, more) = self.plan_login(user, new.generation, request, None)?;
-                changes.extend(more);
+                let (login, device) = self.plan_login(user, new.generation, request, None)?;
+                changes.push(device);
                 made = Some(login);
             }
             Ok(self.commit(changes).await?.map(|()| made))

@@ -1,6 +1,7 @@
 //! The embedded default store: [`SledStore`], sled 0.34 in a folder of its own.
 //!
-//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them.
+//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them. Records
+//!   that expire are a journal in that tree, with an index in memory (`journal.rs`).
 //! * **Durable**: sled's `flush` alone would not survive a power cut; every group of commits ends with our own `sync_data`.
 //! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
 //! * A read may see a commit a moment before it is durable. Whatever is then committed on top of it reaches the disk after it, so nothing
@@ -11,6 +12,7 @@
 
 mod committer;
 mod expiry;
+mod journal;
 mod keys;
 mod log;
 mod open;
@@ -30,7 +32,6 @@ use std::{
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
 use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
-use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
@@ -46,12 +47,15 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Commits that may wait for the committing thread; more than these wait for a place.
     pub queue: usize,
+    /// What the journal of records that expire may weigh, in bytes: what is still there beyond that moves to the tree. 1 MiB are about
+    /// 1,800 sessions, for which its index takes half as much memory.
+    pub journal_bytes: usize,
 }
 
 impl Default for Options {
-    /// 64 MiB, and 1,024 waiting commits.
+    /// 64 MiB, 1,024 waiting commits, and a journal of 128 MiB.
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024 }
+        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024, journal_bytes: 128 * 1024 * 1024 }
     }
 }
 
@@ -66,8 +70,9 @@ pub struct SledStore {
 impl SledStore {
     /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let Opened { db, file, starts, lock } = Opened::new(path, &options)?;
-        let shared = Arc::new(Shared { db, file, snapshot: RwLock::new(()), failed: OnceLock::new(), lock });
+        let Opened { db, file, starts, journal, lock } = Opened::new(path, &options)?;
+        let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
+        let shared = Arc::new(Shared { db, file, snapshot, journal, failed, lock });
         let (queue, commands) = mpsc::channel(options.queue.max(1));
         let thread = thread::Builder::new().name("store-commit".to_owned());
         let run = {
@@ -86,10 +91,10 @@ impl SledStore {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// A point read is inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
-    fn point(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+    /// For point reads, which are inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
+    fn readable(&self) -> Result<&Shared, StoreError> {
         self.shared.readable().map_err(unavailable)?;
-        self.shared.db.get(key).map_err(unavailable)
+        Ok(&self.shared)
     }
 
     /// A scan is not: it may touch any number of pages that are on disk, and waits for the batch that is being applied.
@@ -119,7 +124,8 @@ impl Drop for SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn load(&self, user: &str) -> Result<StoredAccount, StoreError> {
-        self.point(&keys::account(user))?
+        self.readable()?
+            .get(&keys::account(user))?
             .map_or_else(|| Ok(StoredAccount::default()), |stored| values::decode_account(&stored))
     }
 
@@ -129,20 +135,33 @@ impl Store for SledStore {
     }
 
     async fn record(&self, kind: Kind, key: &str) -> Result<Option<Record>, StoreError> {
-        let stored = self.point(&keys::record(kind, key))?;
-        stored.map(|stored| Ok(RecordView::read(&stored)?.to_record())).transpose()
+        self.readable()?.record(&keys::record(kind, key))
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let prefix = keys::all_of_user(kind, user);
+        let (prefix, named) = (keys::all_of_user(kind, user), keys::named_after_user(kind, user));
+        let user = user.to_owned();
         self.scan(move |shared| {
             let mut records = Vec::new();
+            for entry in shared.db.scan_prefix(&named) {
+                let (key, stored) = entry.map_err(unavailable)?;
+                let record = RecordView::read(&stored)?;
+                if record.user == Some(user.as_str()) {
+                    records.push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), record.to_record()));
+                }
+            }
             for entry in shared.db.scan_prefix(&prefix) {
                 let (entry, _) = entry.map_err(unavailable)?;
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
-                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?.ok_or_else(lost)?;
+                let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
                 records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
             }
+            let journaled = shared.journal().of_user(&prefix);
+            for (key, at) in journaled {
+                let key = String::from_utf8(key).map_err(|_| lost())?;
+                records.push((key, shared.journaled(at)?));
+            }
+            records.sort_by(|(one, _), (other, _)| one.cmp(other));
             Ok(records)
         })
         .await

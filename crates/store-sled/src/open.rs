@@ -8,9 +8,14 @@ use std::{
     time::Duration,
 };
 
+use matrix_2fa_store::StoreError;
 use sled::Db;
 
-use crate::{Options, keys};
+use crate::{
+    Options,
+    journal::{self, Journal},
+    keys,
+};
 
 /// The format that this version writes.
 const FORMAT: u32 = 1;
@@ -53,6 +58,15 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// What it says about sessions and tokens cannot be read.
+    #[error("the store folder {} is damaged: put it back from a backup", .path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What cannot be read.
+        #[source]
+        source: StoreError,
+    },
     /// sled cannot open it.
     #[error("the database in {} cannot be opened: it is damaged, or of another version of sled", .path.display())]
     Database {
@@ -78,6 +92,7 @@ pub struct Opened {
     pub file: File,
     /// How often this store was opened, this time included.
     pub starts: u32,
+    pub journal: Journal,
     pub lock: File,
 }
 
@@ -96,6 +111,7 @@ impl Opened {
         let lock = lock(path)?;
         let db = database_of(path, options, &database)?;
         let starts = start(path, &db, &database)?;
+        let journal = replay(path, options, &db, &database)?;
         db.flush().map_err(database)?;
 
         let log = path.join("db");
@@ -106,7 +122,7 @@ impl Opened {
         {
             File::open(place).and_then(|place| place.sync_all()).map_err(folder(place))?;
         }
-        Ok(Self { db, file, starts, lock })
+        Ok(Self { db, file, starts, journal, lock })
     }
 }
 
@@ -167,4 +183,24 @@ fn start(path: &Path, db: &Db, database: &impl Fn(sled::Error) -> OpenError) -> 
     batch.insert(keys::STARTS, &starts.to_be_bytes());
     db.apply_batch(batch).map_err(database)?;
     Ok(starts)
+}
+
+/// Reads the journal from its first block to its last.
+fn replay(
+    path: &Path,
+    options: &Options,
+    db: &Db,
+    database: &impl Fn(sled::Error) -> OpenError,
+) -> Result<Journal, OpenError> {
+    let mut journal = Journal::new(options.journal_bytes);
+    for block in db.scan_prefix([keys::JOURNAL]) {
+        let (key, bytes) = block.map_err(database)?;
+        let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
+        let seq = keys::journal_seq(&key).ok_or_else(|| OpenError::Foreign { path: path.to_owned() })?;
+        journal.add(seq, bytes.len());
+        for item in journal::items(seq, &bytes).map_err(damaged)? {
+            journal.apply(item.change().map_err(damaged)?);
+        }
+    }
+    Ok(journal)
 }

@@ -146,10 +146,10 @@ async fn a_new_password_ends_the_other_devices_and_spares_its_own() {
 async fn a_login_in_flight_does_not_survive_the_end_of_all_sessions() {
     let house = house().await;
     let user = house.host.active_user(ALICE).await.expect("alice");
-    let (login, changes) =
+    let (login, change) =
         house.host.plan_login(ALICE, user.value.generation, &LoginRequest::default(), None).expect("plans");
     house.host.end_sessions(ALICE, None).await.expect("ends");
-    assert_eq!(house.host.commit(changes).await.expect("commits"), Some(()));
+    assert_eq!(house.host.commit(vec![change]).await.expect("commits"), Some(()));
     assert_eq!(house.who(&login.into_json()["access_token"]).await, Err(false));
 }
 

@@ -7,7 +7,7 @@ use matrix_2fa_core::Event;
 use matrix_2fa_store::{KeyedRecord, Kind, Record, StoreError, StoredAccount};
 
 use super::*;
-use crate::records::{ACCESS, DEVICE};
+use crate::records::USER;
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -131,8 +131,8 @@ async fn a_refresh_at_the_moment_of_a_password_change_gives_a_pair_that_lives() 
     let (house, replica) = (House::over(store.clone()).await, House::over(store.clone()).await);
     house.host.register(ALICE, "correct horse", None).await.expect("registers");
     let login = house.login(json!({"device_id": "MINE", "refresh_token": true})).await;
-    // The refresh has read its token and the user, and is about to read the device.
-    store.before(DEVICE, async move {
+    // The refresh has read the device, and is about to read its user.
+    store.before(USER, async move {
         replica.host.set_password(ALICE, "another horse", Some("MINE"), true).await.expect("changed");
     });
     let pair = house.refresh(&login["refresh_token"]).await.expect("refreshes");
@@ -149,7 +149,7 @@ async fn a_first_use_at_the_moment_of_the_end_of_all_sessions_brings_nothing_bac
     house.host.register(ALICE, "correct horse", None).await.expect("registers");
     let login = house.login(json!({"device_id": "MINE", "refresh_token": true})).await;
     let pair = house.refresh(&login["refresh_token"]).await.expect("refreshes");
-    store.before(ACCESS, async move {
+    store.before(USER, async move {
         replica.host.end_sessions(ALICE, None).await.expect("ended");
     });
     assert_eq!(house.who(&pair["access_token"]).await, Err(false));
