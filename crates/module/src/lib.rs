@@ -97,6 +97,9 @@
 //! No type of any Matrix library and no concrete store stands in this crate's public face.
 
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod homeserver;
 pub mod hooks;
 mod limits;

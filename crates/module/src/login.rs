@@ -17,7 +17,7 @@ use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, flow::flows_for, sess
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
 use serde_json::{Map, Value};
 
-use form::Form;
+pub(crate) use form::Form;
 
 use crate::{
     ApiError, TwoFactor,

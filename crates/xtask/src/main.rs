@@ -3,7 +3,9 @@
 
 mod checks;
 mod clients;
+mod proofs;
 mod servers;
+mod tools;
 
 use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand};
@@ -26,6 +28,18 @@ enum Chore {
     Check,
     /// Licences, bans and sources of all dependencies (installs cargo-deny under target/ if it is missing).
     Deny,
+    /// Random input for every parser of outside input (tests/fuzz; installs cargo-fuzz under target/ if it is missing).
+    Fuzz {
+        /// How long, all targets together.
+        #[arg(long, default_value_t = FUZZ_SECONDS)]
+        seconds: u64,
+    },
+    /// Faults in core and engine that no test notices (hours; installs cargo-mutants under target/ if it is missing).
+    Mutants {
+        /// Only in files that match, for example crates/core/src/throttle.rs.
+        #[arg(long)]
+        file: Option<String>,
+    },
     /// The black-box suite alone, with the real clients; against the server at --base-url, if it is given.
     Conformance {
         /// A server that somebody else started, for example http://127.0.0.1:8008. Its registration must be open.
@@ -38,6 +52,9 @@ enum Chore {
         filter: Option<String>,
     },
 }
+
+/// For all targets together.
+const FUZZ_SECONDS: u64 = 60;
 
 /// What every chore needs to know.
 struct Workspace {
@@ -55,6 +72,8 @@ fn main() -> Result<()> {
         Chore::Test => test(&workspace),
         Chore::Check => checks::all(&workspace),
         Chore::Deny => checks::deny(&workspace),
+        Chore::Fuzz { seconds } => proofs::fuzz(&workspace, seconds),
+        Chore::Mutants { file } => proofs::mutants(&workspace, file.as_deref()),
         Chore::Conformance { base_url, strict, filter } => {
             let environment = match base_url {
                 Some(url) => vec![("CONFORMANCE_BASE_URL", url.into())],
