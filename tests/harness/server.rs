@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
     sync::{
         Arc, Barrier, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::UNIX_EPOCH,
 };
@@ -31,6 +31,8 @@ pub enum Needs<'a> {
     Process,
     /// These `MATRIX_2FA_*` variables.
     Settings(&'a [(&'a str, &'a str)]),
+    /// To take its disk away ([`Server::forbid_writing`]).
+    Disk,
     /// A server as it is without `--open-registration`.
     ClosedRegistration,
 }
@@ -44,6 +46,7 @@ struct Inner {
     base_url: Mutex<String>,
     /// None: somebody else's server.
     process: Option<Process>,
+    without_disk: AtomicBool,
 }
 
 /// Tests that could not say anything about a foreign server.
@@ -58,6 +61,7 @@ impl Server {
                 client: http_client(None),
                 base_url: Mutex::new(url.trim_end_matches('/').to_owned()),
                 process: None,
+                without_disk: AtomicBool::new(false),
             })),
             Err(_) => Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), Needs::Clock),
         }
@@ -77,7 +81,15 @@ impl Server {
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
-        let mut command = clean_command(binary);
+        let mut command = match needs {
+            // What the system sends to a process that writes too much would end it. As on a full disk, the write shall fail instead.
+            Needs::Disk => {
+                let mut shell = clean_command(Path::new("sh"));
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary);
+                shell
+            }
+            _ => clean_command(binary),
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         match needs {
@@ -85,13 +97,18 @@ impl Server {
             Needs::Settings(settings) => {
                 command.arg("--open-registration").envs(settings.iter().copied());
             }
-            Needs::Clock | Needs::Process => {
+            Needs::Clock | Needs::Process | Needs::Disk => {
                 command.arg("--open-registration");
             }
         }
         let (child, base_url) = spawn(&mut command, folder.path());
         let process = Process { command: Mutex::new(command), folder, child: Mutex::new(child) };
-        Self(Arc::new(Inner { client: http_client(None), base_url: Mutex::new(base_url), process: Some(process) }))
+        Self(Arc::new(Inner {
+            client: http_client(None),
+            base_url: Mutex::new(base_url),
+            process: Some(process),
+            without_disk: AtomicBool::new(false),
+        }))
     }
 
     /// Where it listens.
@@ -190,6 +207,21 @@ impl Server {
         let (child, base_url) = spawn(&mut process.command.lock().unwrap(), process.folder.path());
         *process.child.lock().unwrap() = child;
         *self.0.base_url.lock().unwrap() = base_url;
+        self.0.without_disk.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on every write of the process to any file fails, until it is started again. From now on, too, 503 is a fair answer.
+    pub fn forbid_writing(&self) {
+        let pid = self.process().child.lock().unwrap().id().to_string();
+        let told = Command::new("prlimit").args(["--pid", &pid, "--fsize=0:"]).status();
+        let told = told.expect("prlimit is installed (on Debian: the package util-linux)");
+        assert!(told.success(), "prlimit may limit a process of ours");
+        self.0.without_disk.store(true, Ordering::SeqCst);
+    }
+
+    /// Did [`Self::forbid_writing`] take its disk?
+    pub fn is_without_disk(&self) -> bool {
+        self.0.without_disk.load(Ordering::SeqCst)
     }
 
     /// Dies and comes back, with the clock where it was.

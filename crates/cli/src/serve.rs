@@ -64,6 +64,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tracing::info!("stopping");
         host.close();
     };
+    clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
     sweeper.abort();
@@ -96,7 +97,7 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
     loop {
         interval.tick().await;
         if finish_forgetting(&host, &two_factor).await.is_err() {
-            tracing::warn!("a deactivated user is not yet forgotten; it is tried again");
+            tracing::warn!("not every deactivated user is forgotten yet; it is tried again");
         }
         loop {
             match store.sweep(two_factor.engine().now(), SWEEP_STEP).await {

@@ -165,6 +165,12 @@ impl Guard<'_> {
         if live.state.operation != operation() {
             return Err(ApiError::forbidden("This session was not opened for a login. Start again without it."));
         }
+        // The host would refuse this login at its end, when a code was spent on it.
+        if let Some(user) = &live.state.user
+            && self.module.host.login_epoch(user).await? != live.state.epoch
+        {
+            return Err(ApiError::unknown_session());
+        }
         Ok(live)
     }
 
