@@ -5,7 +5,7 @@
 
 use std::{
     env, fs,
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     time::{Duration, Instant},
 };
 
@@ -213,7 +213,7 @@ fn r60_a_trace_of_everything_has_no_secret() {
             break user;
         }
     };
-    println!("{walks} walks, {seen} bytes of log, the last user was {}", user.id);
+    let _ = writeln!(std::io::stderr(), "{walks} walks, {seen} bytes of log, the last user was {}", user.id);
 }
 
 /// The administrator's way, on the stopped server; what both said.
