@@ -1,5 +1,7 @@
 //! Adding an authenticator: the server chooses the secret, a right code confirms it.
 
+use std::fmt;
+
 use matrix_2fa_core::{
     Account, Authenticator, Params, RecoveryCode, RecoverySet, Seed, Timestamp, TotpCode,
     account::{BeginRefused, Confirmation, NewAuthenticator, OpenedSeed},
@@ -11,7 +13,6 @@ use zeroize::Zeroizing;
 use crate::{Engine, EngineError, Origination, hashing::Place};
 
 /// A new, still pending authenticator. The only place where its secret ever leaves the server.
-#[derive(Debug)]
 pub struct Enrollment {
     /// Name it in the confirmation.
     pub id: String,
@@ -23,6 +24,13 @@ pub struct Enrollment {
     pub uri: Zeroizing<String>,
     /// When it dies unconfirmed.
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for Enrollment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URI holds the seed, and `Zeroizing` prints what it wipes.
+        f.debug_struct("Enrollment").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What a confirmation led to.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Mutex, PoisonError},
 };
 
@@ -40,7 +41,7 @@ impl Strangers {
 }
 
 /// A session with its id and the version to swap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LiveSession {
     /// 32 characters, unguessable.
     pub id: String,
@@ -142,6 +143,12 @@ impl Engine {
         let too_many = held_by(greediest).min(live.len()).saturating_sub(limit) + 1;
         let oldest = live.iter().filter(|(_, _, client)| *client == greediest).take(too_many);
         Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).collect())
+    }
+}
+
+impl fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSession").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

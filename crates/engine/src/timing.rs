@@ -23,7 +23,10 @@ pub const CLOCK_JUMPS: &str = "matrix_2fa_clock_jumps_total";
 /// A server clock that is this far off is told.
 const FAR: u64 = 15;
 
-/// And told again after so many codes.
+/// At this many codes it is told first,
+const FIRST_SAID: u64 = 10;
+
+/// and told again after so many.
 const SAY_AGAIN: u64 = 100;
 
 /// Offsets of this process's life, and the clocks as they were last seen.
@@ -65,25 +68,15 @@ impl Timing {
             offsets.record(code.offset);
             (offsets.server_is_behind(code.period), offsets.total())
         };
-        match server {
-            // Not with every code.
-            Some(behind)
-                if behind.unsigned_abs() > FAR && (total.is_multiple_of(SAY_AGAIN) || total <= SAY_AGAIN / 10) =>
-            {
-                tracing::warn!(
-                    seconds = behind,
-                    "the clock of this server is behind its users' phones (negative: ahead of them)"
-                );
-            }
-            Some(behind) if behind.unsigned_abs() > FAR => {}
-            _ if !code.accepted => {
-                tracing::info!(
-                    user.id = user,
-                    seconds,
-                    "a wrong code was right for another time: this user's phone is ahead (negative: behind)"
-                );
-            }
-            _ => {}
+        let far = server.filter(|behind| behind.unsigned_abs() > FAR);
+        if let Some(seconds) = far.filter(|_| total == FIRST_SAID || total.is_multiple_of(SAY_AGAIN)) {
+            tracing::warn!(seconds, "the clock of this server is behind its users' phones (negative: ahead of them)");
+        } else if far.is_none() && !code.accepted {
+            tracing::info!(
+                user.id = user,
+                seconds,
+                "a wrong code was right for another time: this user's phone is ahead (negative: behind)"
+            );
         }
     }
 }
