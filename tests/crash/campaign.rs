@@ -1,12 +1,16 @@
 //! Rounds: people work, the server dies at a random moment, comes back over the same data, and is asked about everything.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    time::Duration,
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
     choice,
-    model::{Code, Purpose, Request, Saw},
+    model::{Code, Proof, Purpose, Request, Saw},
     person::{Person, Violation},
 };
 use crate::harness::{MINUTE_MS, Needs, Server};
@@ -15,8 +19,11 @@ use crate::harness::{MINUTE_MS, Needs, Server};
 const WORKERS: usize = 3;
 const PEOPLE: usize = 2;
 
-/// The longest that a server works before it is killed. What counts is that the moment is random: a request takes 1 to 300 ms.
-const WORK: Duration = Duration::from_millis(500);
+/// The longest that a server works before it is killed; a request takes 1 to 300 ms.
+const WORK: Duration = Duration::from_millis(600);
+
+/// Requests of each person before the first kill.
+const WARM_UP: u32 = 6;
 
 /// Wrong codes after which somebody new takes the place.
 const RETIRE: u32 = 60;
@@ -40,6 +47,17 @@ pub struct Report {
     pub resets: u32,
 }
 
+/// When to kill. At the latest when [`WORK`] is over.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// At any time.
+    After(Duration),
+    /// With the answer to this request of many.
+    Answer(u32),
+    /// With the answer that says that a recovery code was right.
+    Spent,
+}
+
 /// A violation, after so many kills.
 pub type Found = (Violation, u32);
 
@@ -56,11 +74,16 @@ impl Campaign<'_> {
         };
         let mut teams: Vec<Vec<Person>> =
             (0..WORKERS).map(|_| (0..PEOPLE).map(|_| register(&mut report)).collect()).collect();
+        report.requests += side_by_side(&mut teams, chance.random(), |team, chance| warm_up(team, chance, now)).map_err(|v| (v, 0))?;
         while report.kills < self.kills {
             let killed = report.kills;
             let found = |violation| (violation, killed);
-            let life = Duration::from_micros(chance.random_range(0..WORK.as_micros() as u64));
-            let done = self.work_until_killed(&server, &mut teams, life, chance.random(), now).map_err(found)?;
+            let moment = match chance.random_range(0..6) {
+                0 => Moment::Answer(chance.random_range(1..20)),
+                1 => Moment::Spent,
+                _ => Moment::After(Duration::from_micros(chance.random_range(0..WORK.as_micros() as u64))),
+            };
+            let done = work_until_killed(&server, &mut teams, moment, chance.random(), now).map_err(found)?;
             report.kills += 1;
             report.requests += done.0;
             report.in_flight += done.1;
@@ -77,44 +100,26 @@ impl Campaign<'_> {
             }
             server.restart();
             server.set_clock(now);
-            report.requests += self.check(&mut teams, chance.random(), now).map_err(found)?;
+            let check = |team: &mut Vec<Person>, chance: &mut StdRng| {
+                team.iter_mut().map(|person| check_person(person, chance, now)).sum()
+            };
+            report.requests += side_by_side(&mut teams, chance.random(), check).map_err(found)?;
             for person in teams.iter_mut().flatten().filter(|person| person.wrong > RETIRE) {
                 *person = register(&mut report);
             }
             // The steps of codes are used up; sessions, enrollments and waits end some time.
-            now += match chance.random_range(0..20) {
-                0 => 70 * MINUTE_MS,
-                1..3 => 11 * MINUTE_MS,
-                _ => 90_000,
+            let (later, sessions_end) = match chance.random_range(0..20) {
+                0 => (70 * MINUTE_MS, true),
+                1..4 => (11 * MINUTE_MS, true),
+                _ => (90_000, false),
             };
+            now += later;
+            for person in teams.iter_mut().flatten().filter(|_| sessions_end) {
+                person.lost = 0;
+            }
             server.set_clock(now);
         }
         Ok(report)
-    }
-
-    /// Returns what was sent, and how many answers did not come.
-    fn work_until_killed(
-        &self,
-        server: &Server,
-        teams: &mut [Vec<Person>],
-        life: Duration,
-        seed: u64,
-        now: u64,
-    ) -> Result<(usize, usize), Violation> {
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (seed..)
-                .zip(teams)
-                .map(|(seed, team)| scope.spawn(move || work(team, &mut StdRng::seed_from_u64(seed), now)))
-                .collect();
-            pause(life);
-            server.kill_9();
-            let mut done = (0, 0);
-            for worker in workers {
-                let (sent, lost) = worker.join().expect("no panic")?;
-                done = (done.0 + sent, done.1 + lost);
-            }
-            Ok(done)
-        })
     }
 
     /// `admin reset` of a stopped server, killed in the middle or not.
@@ -123,26 +128,87 @@ impl Campaign<'_> {
         let saw = server.admin_reset(person.id(), patience).then_some(Saw::Done);
         person.see(&[(Request::Reset, saw)], now)
     }
+}
 
-    /// Everything that can be asked is asked.
-    fn check(&self, teams: &mut [Vec<Person>], seed: u64, now: u64) -> Result<usize, Violation> {
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (seed..)
-                .zip(teams)
-                .map(|(seed, team)| {
-                    scope.spawn(move || {
-                        let mut chance = StdRng::seed_from_u64(seed);
-                        team.iter_mut().map(|person| check_person(person, &mut chance, now)).sum::<Result<usize, _>>()
-                    })
-                })
-                .collect();
-            workers.into_iter().map(|worker| worker.join().expect("no panic")).sum()
-        })
+/// Returns what was sent, and how many answers did not come.
+fn work_until_killed(
+    server: &Server,
+    teams: &mut [Vec<Person>],
+    moment: Moment,
+    seed: u64,
+    now: u64,
+) -> Result<(usize, usize), Violation> {
+    std::thread::scope(|scope| {
+        let (answered, answers) = channel();
+        let workers: Vec<_> = (seed..)
+            .zip(teams)
+            .map(|(seed, team)| {
+                let answered = answered.clone();
+                scope.spawn(move || work(team, &mut StdRng::seed_from_u64(seed), now, &answered))
+            })
+            .collect();
+        drop(answered);
+        wait_for(moment, &answers);
+        server.kill_9();
+        let mut done = (0, 0);
+        for worker in workers {
+            let (sent, lost) = worker.join().expect("no panic")?;
+            done = (done.0 + sent, done.1 + lost);
+        }
+        Ok(done)
+    })
+}
+
+/// Every team on a thread of its own, and the sum of what they return.
+fn side_by_side(
+    teams: &mut [Vec<Person>],
+    seed: u64,
+    act: impl Fn(&mut Vec<Person>, &mut StdRng) -> Result<usize, Violation> + Sync,
+) -> Result<usize, Violation> {
+    std::thread::scope(|scope| {
+        let act = &act;
+        let spawn = |(seed, team)| scope.spawn(move || act(team, &mut StdRng::seed_from_u64(seed)));
+        let workers: Vec<_> = (seed..).zip(teams).map(spawn).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no panic")).sum()
+    })
+}
+
+fn warm_up(team: &mut [Person], chance: &mut StdRng, now: u64) -> Result<usize, Violation> {
+    let mut sent = 0;
+    for person in team {
+        for _ in 0..WARM_UP {
+            let requests = choice::next(person, chance, now);
+            sent += requests.len();
+            alive(person.act(&requests, now)?);
+        }
+    }
+    Ok(sent)
+}
+
+/// Ends with the moment, or when nobody answers any more because something is wrong.
+fn wait_for(moment: Moment, answers: &Receiver<bool>) {
+    let life = if let Moment::After(life) = moment { life } else { WORK };
+    let mut left = life;
+    let mut count = 0;
+    #[expect(clippy::disallowed_methods, reason = "a kill at a random moment needs a clock")]
+    let begin = std::time::Instant::now();
+    loop {
+        match (answers.recv_timeout(left), moment) {
+            (Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected), _) | (Ok(true), Moment::Spent) => return,
+            (Ok(_), Moment::Answer(wanted)) if count + 1 == wanted => return,
+            (Ok(_), _) => count += 1,
+        }
+        left = life.saturating_sub(begin.elapsed());
     }
 }
 
 /// A person after the other, until the server is gone.
-fn work(team: &mut [Person], chance: &mut StdRng, now: u64) -> Result<(usize, usize), Violation> {
+fn work(
+    team: &mut [Person],
+    chance: &mut StdRng,
+    now: u64,
+    answered: &Sender<bool>,
+) -> Result<(usize, usize), Violation> {
     let mut sent = 0;
     loop {
         let person = &mut team[chance.random_range(0..PEOPLE)];
@@ -151,6 +217,8 @@ fn work(team: &mut [Person], chance: &mut StdRng, now: u64) -> Result<(usize, us
         if !person.act(&requests, now)? {
             return Ok((sent, requests.len()));
         }
+        let recovery = |request: &Request| matches!(request, Request::Finish { proof: Proof::Recovery(_, Some(_)), .. });
+        let _killed = answered.send(requests.iter().any(recovery) && person.last_was_right());
     }
 }
 
@@ -171,6 +239,15 @@ fn check_person(person: &mut Person, chance: &mut StdRng, now: u64) -> Result<us
     if let Some(&session) = choice::sessions(person, Purpose::Login, now).first().filter(|_| enrolled) {
         let finish = |proof| Request::Finish { session, purpose: Purpose::Login, proof, fresh: 0 };
         let mut requests = vec![finish(choice::replay(person, now))];
+        if chance.random_range(0..4) == 0 {
+            // Two right factors at once make one login.
+            let both = choice::both(person, session, chance, now);
+            alive(person.act(&both, now)?);
+            sent += both.len();
+        }
+        if chance.random_range(0..3) == 0 {
+            sent += try_elsewhere(person, chance, now)?;
+        }
         if chance.random_range(0..4) == 0 {
             requests.push(finish(choice::stale_recovery(person, chance)));
         }
@@ -193,13 +270,24 @@ fn check_person(person: &mut Person, chance: &mut StdRng, now: u64) -> Result<us
     Ok(sent)
 }
 
+/// A session at the wrong endpoint, with everything else right.
+fn try_elsewhere(person: &mut Person, chance: &mut StdRng, now: u64) -> Result<usize, Violation> {
+    let (opened_for, other) = (Purpose::Regenerate, Purpose::Disable);
+    let fresh = person.fresh();
+    let sessions = choice::sessions(person, opened_for, now);
+    let Some(&session) = sessions.first() else {
+        alive(person.act(&[choice::open(person, opened_for, fresh, now)], now)?);
+        return Ok(1);
+    };
+    alive(person.act(&[Request::Password { session, purpose: opened_for }], now)?);
+    for purpose in [other, if chance.random_bool(0.5) { opened_for } else { other }] {
+        let proof = choice::fresh_totp(person, now);
+        alive(person.act(&[Request::Finish { session, purpose, proof, fresh }], now)?);
+    }
+    Ok(3)
+}
+
 #[track_caller]
 fn alive(answered: bool) {
     assert!(answered, "the server died by itself");
-}
-
-/// When the server dies is the one thing that must not follow from what it answers.
-#[expect(clippy::disallowed_methods, reason = "a kill at a random moment needs one")]
-fn pause(life: Duration) {
-    std::thread::sleep(life);
 }

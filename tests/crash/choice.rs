@@ -9,7 +9,7 @@ use super::{
 use crate::harness::STEP_MS;
 
 /// Sessions of one kind that may live at once. The server ends the oldest above 16.
-const SESSIONS: usize = 12;
+const SESSIONS: usize = 14;
 
 /// The next request, or several at once.
 pub fn next(person: &mut Person, chance: &mut StdRng, now: u64) -> Vec<Request> {
@@ -90,17 +90,24 @@ fn change(
     Request::Finish { session, purpose, proof, fresh }
 }
 
+/// Two right factors at once in one session.
+pub fn both(person: &Person, session: Name, chance: &mut StdRng, now: u64) -> Vec<Request> {
+    let proofs = [fresh_totp(person, now), fresh_recovery(person, chance)];
+    let finish = |proof| Request::Finish { session, purpose: Purpose::Login, proof, fresh: 0 };
+    proofs.map(finish).to_vec()
+}
+
 /// Two right factors in one session; one code in two sessions; a recovery code beside a TOTP code.
 fn together(person: &Person, chance: &mut StdRng, logins: &[Name], fresh: Name, now: u64) -> Vec<Request> {
     let finish = |session, proof| Request::Finish { session, purpose: Purpose::Login, proof, fresh };
     let (code, recovery) = (fresh_totp(person, now), fresh_recovery(person, chance));
     match *logins {
         [first, second, ..] => match chance.random_range(0..3) {
-            0 => vec![finish(first, code), finish(first, recovery)],
+            0 => both(person, first, chance, now),
             1 => vec![finish(first, code), finish(second, code)],
             _ => vec![finish(first, totp(person, Code::Wrong)), finish(second, recovery)],
         },
-        [only] => vec![finish(only, code), finish(only, recovery)],
+        [only] => both(person, only, chance, now),
         [] => vec![Request::Devices],
     }
 }
@@ -111,12 +118,13 @@ fn wrong_ones_at_once(person: &Person, logins: &[Name], fresh: Name) -> Vec<Requ
     logins.iter().take(3).map(finish).collect()
 }
 
-fn open(person: &Person, purpose: Purpose, fresh: Name, now: u64) -> Request {
+/// Opens a session, unless there are too many already.
+pub fn open(person: &Person, purpose: Purpose, fresh: Name, now: u64) -> Request {
     let login = |session: &super::model::Session| session.purpose == Purpose::Login;
     let live = |state: &State| {
         state.live(now).filter(|(_, session)| login(session) == (purpose == Purpose::Login)).count()
     };
-    if person.states.iter().map(live).max().unwrap_or_default() >= SESSIONS {
+    if person.states.iter().map(live).max().unwrap_or_default() + person.lost >= SESSIONS {
         return Request::Devices;
     }
     if purpose == Purpose::Login { Request::Login { fresh } } else { Request::Open { purpose, fresh } }
@@ -131,7 +139,7 @@ pub fn sessions(person: &Person, purpose: Purpose, now: u64) -> Vec<Name> {
 }
 
 /// A code of a step that was never shown, if there is one.
-fn fresh_totp(person: &Person, now: u64) -> Proof {
+pub fn fresh_totp(person: &Person, now: u64) -> Proof {
     let present = now / STEP_MS;
     let used = person.states.iter().filter_map(|state| Some(state.factor.as_ref()?.last_step)).max().unwrap_or_default();
     totp(person, Code::Step((used + 1).max(present - 1).min(present + 1)))

@@ -195,6 +195,20 @@ impl State {
         (Vec::new(), saw, next)
     }
 
+    /// Drops what nobody can see any more, so that states which differ in nothing else become one: what time has ended, and what was made by
+    /// requests whose answers were lost (`known` says which were not).
+    pub fn forget(&mut self, now: u64, known: impl Fn(Name) -> bool) {
+        self.sessions.retain(|name, session| known(*name) && now < session.opened_at + SESSION_MS);
+        self.pending = self.alive(now).filter(|pending| known(pending.seed)).cloned();
+        self.reserved_at = self.reserved_at.filter(|at| now < at + RESERVED_MS);
+        if let Some(codes) = self.codes.as_mut().filter(|codes| !known(codes.set)) {
+            codes.set = 0;
+        }
+        for counter in [&mut self.totp, &mut self.recovery] {
+            counter.failed_at = if counter.run < 5 { 0 } else { counter.failed_at };
+        }
+    }
+
     pub fn remaining(&self) -> u32 {
         self.codes.as_ref().map_or(0, |codes| CODES - codes.spent.len() as u32)
     }

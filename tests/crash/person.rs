@@ -11,7 +11,7 @@ use super::model::{Code, Name, Proof, Purpose, Request, Saw, State, explain};
 use crate::harness::{Answer, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, User, auth, oathtool, with};
 
 /// States that a user may be in at once; more would mean that nothing is ever looked at.
-const MAX_STATES: usize = 5000;
+const MAX_STATES: usize = 500;
 
 pub struct Person {
     user: User,
@@ -26,6 +26,9 @@ pub struct Person {
     digits: BTreeMap<(Name, u64), String>,
     names: Name,
     history: Vec<String>,
+    last_was_right: bool,
+    /// Sessions that were opened by requests without an answer, if they were.
+    pub lost: usize,
 }
 
 struct Seed {
@@ -61,6 +64,8 @@ impl Person {
             digits: BTreeMap::new(),
             names: 0,
             history: Vec::new(),
+            last_was_right: false,
+            lost: 0,
         }
     }
 
@@ -71,6 +76,11 @@ impl Person {
     pub fn fresh(&mut self) -> Name {
         self.names += 1;
         self.names
+    }
+
+    /// Did the last request get what it wanted?
+    pub fn last_was_right(&self) -> bool {
+        self.last_was_right
     }
 
     /// Is this secret known, or was the answer that had it lost?
@@ -102,6 +112,7 @@ impl Person {
             let saw = answer.as_ref().map(|answer| self.read(*request, answer));
             seen.push((*request, saw));
         }
+        self.last_was_right = seen.iter().any(|(_, saw)| *saw == Some(Saw::Done));
         self.see(&seen, now)?;
         Ok(answers.iter().all(Option::is_some))
     }
@@ -113,8 +124,16 @@ impl Person {
         if after.is_empty() {
             return Err(self.violation(&format!("no state explains {seen:?} at {now}")));
         }
-        assert!(after.len() <= MAX_STATES, "{}", self.violation("too many states").0);
+        let known = |name| self.has_seed(name) || self.has_codes(name) || self.has_session(name);
+        let forget = |mut state: State| {
+            state.forget(now, known);
+            state
+        };
+        let after: BTreeSet<State> = after.into_iter().map(forget).collect();
         self.states = after;
+        let lost = seen.iter().filter(|(_, saw)| saw.is_none()).map(|(request, _)| *request);
+        self.lost += lost.filter(|request| matches!(request, Request::Login { .. } | Request::Open { .. })).count();
+        assert!(self.states.len() <= MAX_STATES, "{}", self.violation("too many states").0);
         Ok(())
     }
 

@@ -94,6 +94,7 @@ impl Opened {
 
         create(path).map_err(folder(path))?;
         let lock = lock(path)?;
+        drop_half_snapshots(path).map_err(folder(path))?;
         let db = database_of(path, options, &database)?;
         let starts = start(path, &db, &database)?;
         db.flush().map_err(database)?;
@@ -128,6 +129,21 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
+}
+
+/// While it opens, sled writes a snapshot of what it read from its log, for the next time. Killed in the middle it leaves half of one, which it
+/// then takes for the newest, and refuses to open for ever (it looks for `.in___motion` and writes `.generating`). The log has everything.
+fn drop_half_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!("an earlier start was cut short; its half snapshot is dropped");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens sled. Its own lock outlives a dropped database by a moment, since its background threads hold the file too: who reopens a store
