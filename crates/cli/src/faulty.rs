@@ -38,6 +38,20 @@ impl Faulty {
         Ok(commit)
     }
 
+    /// The session is consumed now, the code marked a moment later.
+    async fn spend_late(&self, mut commit: Commit) -> Result<Committed, StoreError> {
+        let records = std::mem::take(&mut commit.records);
+        let done = self.store.commit(Commit { records, ..Commit::default() }).await?;
+        if done == Committed::Done {
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move {
+                tokio::time::sleep(LATE).await;
+                store.commit(commit).await
+            });
+        }
+        Ok(done)
+    }
+
     fn count_in_memory(&self, commit: &Commit) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(change) = &commit.account else { return false };
@@ -69,12 +83,7 @@ impl Store for Faulty {
             return Ok(Committed::Done);
         }
         if fault::is(Fault::RecoveryAfterAnswer) && spends_a_recovery_code(&commit) {
-            let store = Arc::clone(&self.store);
-            tokio::spawn(async move {
-                tokio::time::sleep(LATE).await;
-                store.commit(commit).await
-            });
-            return Ok(Committed::Done);
+            return self.spend_late(commit).await;
         }
         if !fault::is(Fault::NoCas) {
             return self.store.commit(commit).await;

@@ -8,6 +8,8 @@ use std::{
 use matrix_2fa_store::fault::{self, Fault};
 use sled::Db;
 
+use crate::open::Opened;
+
 /// Fields drop in this order: the lock of the folder goes last.
 pub struct Shared {
     pub db: Db,
@@ -17,7 +19,7 @@ pub struct Shared {
     pub snapshot: RwLock<()>,
     pub failed: OnceLock<Failure>,
     #[expect(dead_code, reason = "held, never used")]
-    pub lock: File,
+    lock: Arc<File>,
 }
 
 /// After a failure nothing is written any more; what sled keeps in memory is no longer what is on disk.
@@ -35,6 +37,11 @@ pub enum Damage {
 }
 
 impl Shared {
+    pub fn new(opened: Opened, lock: Arc<File>) -> Self {
+        let Opened { db, file, starts: _ } = opened;
+        Self { db, file, snapshot: RwLock::new(()), failed: OnceLock::new(), lock }
+    }
+
     pub fn writable(&self) -> Result<(), Arc<sled::Error>> {
         self.failed.get().map_or(Ok(()), |failure| Err(Arc::clone(&failure.error)))
     }
@@ -46,7 +53,7 @@ impl Shared {
         }
     }
 
-    /// Marks the store as failed, for good. The first failure stays.
+    /// Marks the store as failed, until it is opened again. The first failure stays.
     pub fn fail(&self, damage: Damage, error: sled::Error) -> Arc<sled::Error> {
         tracing::error!(error = %error, "the store failed: it accepts no more commits until it is opened again");
         Arc::clone(&self.failed.get_or_init(|| Failure { damage, error: Arc::new(error) }).error)
