@@ -1,5 +1,6 @@
 //! What a code may do, at every door.
 
+mod disk;
 mod durability;
 mod format;
 mod guessing;

@@ -192,6 +192,13 @@ impl Server {
         *self.0.base_url.lock().unwrap() = base_url;
     }
 
+    /// Starts a process over the data of a dead one, which must refuse: its exit code, and what it says.
+    pub fn refuses_to_start(&self) -> (Option<i32>, String) {
+        let process = self.process();
+        let output = process.command.lock().unwrap().stderr(Stdio::piped()).output().expect("starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Starts a process over the data of a dead one and kills it after this time, ready or not.
     pub fn start_and_kill(&self, after: Duration) {
         let process = self.process();
