@@ -3,6 +3,7 @@
 mod disk;
 mod durability;
 mod format;
+mod full_disk;
 mod guessing;
 mod one_use;
 mod recovery;

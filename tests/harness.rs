@@ -33,7 +33,7 @@ mod user;
 
 pub use answer::Answer;
 pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
-pub use phone::Phone;
+pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};

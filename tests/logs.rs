@@ -189,7 +189,6 @@ fn walk(server: &Server) -> (Secrets, User) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a long run tells how much it saw")]
 fn r60_a_trace_of_everything_has_no_secret() {
     let settings = [("MATRIX_2FA_LOG", "trace,sled=trace,hyper=trace")];
     let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };

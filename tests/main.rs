@@ -9,6 +9,7 @@
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
+//! * [`crash`] kills servers at random moments, and shows that it would find five faults.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
 //! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
@@ -24,6 +25,7 @@ mod bad_input;
 mod clients;
 mod codes;
 mod command;
+mod crash;
 mod edges;
 mod harness;
 mod limits;

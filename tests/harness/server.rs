@@ -4,12 +4,12 @@ use std::{
     env, fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use reqwest::blocking::Client;
@@ -224,6 +224,40 @@ impl Server {
         self.0.without_disk.load(Ordering::SeqCst)
     }
 
+    /// Starts a process over the data of a dead one, which must refuse: its exit code, and what it says.
+    pub fn refuses_to_start(&self) -> (Option<i32>, String) {
+        let process = self.process();
+        let output = process.command.lock().unwrap().stderr(Stdio::piped()).output().expect("starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Starts a process over the data of a dead one and kills it after this time, ready or not.
+    pub fn start_and_kill(&self, after: Duration) {
+        let process = self.process();
+        let mut command = process.command.lock().unwrap();
+        let mut child = command.spawn().expect("starts");
+        end(&mut child, Some(after));
+    }
+
+    /// `matrix-2fa admin reset` over the data of a dead process. Killed after `patience`, if there is any. Did it say that it is done?
+    pub fn admin_reset(&self, user: &str, patience: Option<Duration>) -> bool {
+        let process = self.process();
+        let serve = process.command.lock().unwrap();
+        let mut command = Command::new(serve.get_program());
+        for (key, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        command.args(["admin", "reset", user, "--data"]).arg(self.data_folder());
+        command.current_dir(process.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("starts");
+        let done = end(&mut child, patience);
+        assert!(done || patience.is_some(), "nobody killed the command, and it failed");
+        done
+    }
+
     /// Dies and comes back, with the clock where it was.
     pub fn kill_9_and_restart(&self) {
         let now = self.now_ms();
@@ -266,6 +300,16 @@ impl Server {
     fn process(&self) -> &Process {
         self.0.process.as_ref().expect("this test must start with `Needs::Process`")
     }
+}
+
+/// Waits for the end of a process, and kills it if it takes longer than this. Did it end well?
+#[expect(clippy::disallowed_methods, reason = "a kill at a random moment needs one")]
+fn end(child: &mut Child, patience: Option<Duration>) -> bool {
+    if let Some(patience) = patience {
+        std::thread::sleep(patience);
+        let _already_dead = child.kill();
+    }
+    child.wait().expect("it is ours").success()
 }
 
 /// Prints and counts, past the capture of the test runner, so that nobody takes silence for success.

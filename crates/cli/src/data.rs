@@ -53,6 +53,8 @@ impl Data {
         let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;
         let store = opened.map_err(|error| Failure::because(&error))?.map_err(|error| Failure::because(&error))?;
         let store: Arc<dyn Store> = Arc::new(store);
+        #[cfg(feature = "faults")]
+        let store = crate::faulty::wrap(store);
         let random = Arc::new(OsRandom);
         let keys = Keyring::open_or_create(&key_file(&settings.data), store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;

@@ -12,6 +12,8 @@ mod connections;
 mod console;
 mod data;
 mod failure;
+#[cfg(feature = "faults")]
+mod faulty;
 mod proxies;
 mod serve;
 mod settings;

@@ -23,6 +23,7 @@ use matrix_2fa_core::{
     session::{NotNow, Progress},
 };
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
+use matrix_2fa_store::fault::{self, Fault};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -135,7 +136,8 @@ impl TwoFactor {
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
         let live = self.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
-        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device(), cx.token.as_ref()) {
+        let belongs = live.state.belongs_to(&cx.operation, cx.user(), cx.device(), cx.token.as_ref());
+        if !belongs && !fault::is(Fault::SessionNotBound) {
             return Err(ApiError::forbidden(
                 "This session was opened for another operation, or with another access token. Start again without it.",
             ));

@@ -33,13 +33,22 @@ pub enum Command {
     Sweep { now: Timestamp, limit: usize, answer: Answer<usize> },
 }
 
-/// Serves until every sender is gone and the queue is empty.
-pub fn run(shared: &Shared, starts: u32, mut queue: mpsc::Receiver<Command>) {
+/// Why [`run`] ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every sender is gone and the queue is empty.
+    Closed,
+    /// The store failed, and must be opened again.
+    Failed,
+}
+
+/// Serves as long as the store is whole.
+pub fn run(shared: &Shared, starts: u32, queue: &mut mpsc::Receiver<Command>) -> Ended {
     let _guard = PanicGuard(shared);
     let mut seq = u64::from(starts) << 32;
     let mut commands = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut commands, 1) > 0 {
-        gather(&mut queue, &mut commands);
+        gather(queue, &mut commands);
         let mut group = Group::new(shared, seq);
         if let Err(error) = group.lighten() {
             tracing::error!(%error, "what is left of a block of the journal cannot be moved to the tree");
@@ -50,7 +59,11 @@ pub fn run(shared: &Shared, starts: u32, mut queue: mpsc::Receiver<Command>) {
         for answer in answers {
             answer.send(done.clone());
         }
+        if shared.writable().is_err() {
+            return Ended::Failed;
+        }
     }
+    Ended::Closed
 }
 
 /// Takes what else is coming. The thread wakes for the first commit of many, and on a busy core it wakes in place of those who would bring

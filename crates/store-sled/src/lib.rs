@@ -6,7 +6,8 @@
 //! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
 //! * A read may see a commit a moment before it is durable. Whatever is then committed on top of it reaches the disk after it, so nothing
 //!   that outlives a crash can rest on something that did not.
-//! * After an error of the disk every commit is [`StoreError::Unavailable`]; nothing is answered from hope.
+//! * After an error of the disk every commit is [`StoreError::Unavailable`], until the store could be opened again; nothing is answered
+//!   from hope.
 //!
 //! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
 
@@ -17,6 +18,7 @@ mod keys;
 mod log;
 mod open;
 mod prepared;
+mod reopen;
 mod shared;
 mod values;
 
@@ -25,7 +27,7 @@ pub use prepared::MAX_VALUE_BYTES;
 
 use std::{
     path::Path,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, PoisonError},
     thread::{self, JoinHandle},
 };
 
@@ -35,8 +37,8 @@ use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, Stor
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
-use open::Opened;
 use prepared::Prepared;
+use reopen::Slot;
 use shared::Shared;
 use values::RecordView;
 
@@ -64,27 +66,26 @@ pub struct SledStore {
     /// `None` only while it is dropped.
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    slot: Arc<Slot>,
 }
 
 impl SledStore {
     /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let Opened { db, file, starts, journal, lock } = Opened::new(path, &options)?;
-        let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
-        let shared = Arc::new(Shared { db, file, snapshot, journal, failed, lock });
         let (queue, commands) = mpsc::channel(options.queue.max(1));
+        let (slot, starts) = Slot::open(path.to_owned(), options)?;
+        let slot = Arc::new(slot);
         let thread = thread::Builder::new().name("store-commit".to_owned());
         let run = {
-            let shared = Arc::clone(&shared);
-            move || committer::run(&shared, starts, commands)
+            let slot = Arc::clone(&slot);
+            move || reopen::serve(&slot, starts, commands)
         };
         let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), shared })
+        Ok(Self { queue: Some(queue), thread: Some(thread), slot })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, StoreError> {
-        self.shared.writable().map_err(unavailable)?;
+        self.slot.shared()?.writable().map_err(unavailable)?;
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(command(answer)).await.map_err(|_| stopped())?;
@@ -92,9 +93,10 @@ impl SledStore {
     }
 
     /// For point reads, which are inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
-    fn readable(&self) -> Result<&Shared, StoreError> {
-        self.shared.readable().map_err(unavailable)?;
-        Ok(&self.shared)
+    fn readable(&self) -> Result<Arc<Shared>, StoreError> {
+        let shared = self.slot.shared()?;
+        shared.readable().map_err(unavailable)?;
+        Ok(shared)
     }
 
     /// A scan is not: it may touch any number of pages that are on disk, and waits for the batch that is being applied.
@@ -102,7 +104,7 @@ impl SledStore {
         &self,
         scan: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.slot.shared()?;
         let run = move || {
             let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
             shared.readable().map_err(unavailable)?;
@@ -115,7 +117,11 @@ impl SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         drop(self.queue.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        let ended = self.thread.take().map(|thread| {
+            thread.thread().unpark();
+            thread.join()
+        });
+        if ended.is_some_and(|ended| ended.is_err()) {
             tracing::error!("the committing thread panicked");
         }
     }
@@ -241,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(folder.path(), Options::default()).unwrap();
         assert_eq!(store.commit(Commit::default()).await.unwrap(), Committed::Done);
-        store.shared.fail(damage, sled::Error::Unsupported("the disk".to_owned()));
+        store.slot.shared().unwrap().fail(damage, sled::Error::Unsupported("the disk".to_owned()));
         assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.sweep(Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
         (store, folder)

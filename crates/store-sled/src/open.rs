@@ -85,7 +85,7 @@ pub enum OpenError {
     },
 }
 
-/// The files of one open store. The lock is released last.
+/// The files of one open store.
 pub struct Opened {
     pub db: Db,
     /// A second handle of sled's file, to sync it: sled's own flush does not reach the disk (`sync_file_range` only).
@@ -93,37 +93,44 @@ pub struct Opened {
     /// How often this store was opened, this time included.
     pub starts: u32,
     pub journal: Journal,
-    pub lock: File,
 }
 
 impl Opened {
-    pub fn new(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let folder = |at: &Path| {
-            let path = at.to_owned();
-            move |source| OpenError::Folder { path, source }
-        };
+    /// Makes the folder if it does not exist, and opens it with the lock that makes it ours.
+    pub fn new(path: &Path, options: &Options) -> Result<(Self, File), OpenError> {
+        create(path).map_err(unusable(path))?;
+        let lock = lock(path)?;
+        Ok((Self::locked(path, options)?, lock))
+    }
+
+    /// Opens the folder, whose lock the caller has.
+    pub fn locked(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let database = |source| match source {
             sled::Error::Io(source) => OpenError::Folder { path: path.to_owned(), source },
             source => OpenError::Database { path: path.to_owned(), source },
         };
 
-        create(path).map_err(folder(path))?;
-        let lock = lock(path)?;
+        drop_half_snapshots(path).map_err(unusable(path))?;
         let db = database_of(path, options, &database)?;
         let starts = start(path, &db, &database)?;
         let journal = replay(path, options, &db, &database)?;
         db.flush().map_err(database)?;
 
         let log = path.join("db");
-        let file = File::options().read(true).write(true).open(&log).map_err(folder(&log))?;
-        file.sync_all().map_err(folder(&log))?;
+        let file = File::options().read(true).write(true).open(&log).map_err(unusable(&log))?;
+        file.sync_all().map_err(unusable(&log))?;
         // A synced file in a folder that is not may still be lost.
         for place in [&path.join("conf"), path, path.parent().filter(|parent| *parent != "").unwrap_or(Path::new("."))]
         {
-            File::open(place).and_then(|place| place.sync_all()).map_err(folder(place))?;
+            File::open(place).and_then(|place| place.sync_all()).map_err(unusable(place))?;
         }
-        Ok(Self { db, file, starts, journal, lock })
+        Ok(Self { db, file, starts, journal })
     }
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Folder { path, source }
 }
 
 /// Password hashes and sealed seeds are nobody else's business, whatever the umask says.
@@ -137,13 +144,27 @@ fn create(path: &Path) -> io::Result<()> {
 /// The lock that counts. sled locks its own file too, but says so in words that only a person can tell from any other error.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let at = path.join("lock");
-    let unusable = |source| OpenError::Folder { path: at.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&at).map_err(unusable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&at).map_err(unusable(&at))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+        Err(TryLockError::Error(source)) => Err(unusable(&at)(source)),
     }
+}
+
+/// While it opens, sled writes a snapshot of what it read from its log, for the next time. Killed in the middle it leaves half of one, which it
+/// then takes for the newest, and refuses to open for ever (it looks for `.in___motion` and writes `.generating`). The log has everything.
+fn drop_half_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!("an earlier start was cut short; its half snapshot is dropped");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens sled. Its own lock outlives a dropped database by a moment, since its background threads hold the file too: who reopens a store

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use matrix_2fa_store::{Record, StoreError};
+use matrix_2fa_store::{
+    Record, StoreError,
+    fault::{self, Fault},
+};
 use sled::{Db, IVec};
 
 use crate::{
@@ -14,6 +17,8 @@ use crate::{
     log::Pointer,
     values::RecordView,
 };
+
+use crate::open::Opened;
 
 /// Fields drop in this order: the lock of the folder goes last.
 pub struct Shared {
@@ -26,7 +31,7 @@ pub struct Shared {
     pub journal: RwLock<Journal>,
     pub failed: OnceLock<Failure>,
     #[expect(dead_code, reason = "held, never used")]
-    pub lock: File,
+    lock: Arc<File>,
 }
 
 /// After a failure nothing is written any more; what sled keeps in memory is no longer what is on disk.
@@ -44,6 +49,12 @@ pub enum Damage {
 }
 
 impl Shared {
+    pub fn new(opened: Opened, lock: Arc<File>) -> Self {
+        let Opened { db, file, starts: _, journal } = opened;
+        let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
+        Self { db, file, snapshot, journal, failed, lock }
+    }
+
     pub fn writable(&self) -> Result<(), Arc<sled::Error>> {
         self.failed.get().map_or(Ok(()), |failure| Err(Arc::clone(&failure.error)))
     }
@@ -89,7 +100,7 @@ impl Shared {
         self.db.get(key).map_err(|error| StoreError::Unavailable(Box::new(error)))
     }
 
-    /// Marks the store as failed, for good. The first failure stays.
+    /// Marks the store as failed, until it is opened again. The first failure stays.
     pub fn fail(&self, damage: Damage, error: sled::Error) -> Arc<sled::Error> {
         tracing::error!(error = %error, "the store failed: it accepts no more commits until it is opened again");
         Arc::clone(&self.failed.get_or_init(|| Failure { damage, error: Arc::new(error) }).error)
@@ -104,6 +115,9 @@ impl Shared {
     }
 
     pub fn sync(&self) -> Result<(), sled::Error> {
+        if fault::is(Fault::NoFlush) {
+            return Ok(());
+        }
         self.db.flush()?;
         Ok(self.file.sync_data()?)
     }

@@ -63,6 +63,20 @@ async fn reopening_keeps_everything() {
     assert_eq!(open(folder.path()).unwrap().records_of(SESSION, USER).await.unwrap(), []);
 }
 
+/// A process that is killed while it opens leaves half a snapshot, which sled would take for the newest one.
+#[test]
+fn half_a_snapshot_does_not_keep_a_store_shut() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    for (half, bytes) in
+        [("snap.00000000000000F0.generating", &b""[..]), ("snap.FFFFFFFFFFFFFFF0.generating", &[7; 99])]
+    {
+        fs::write(folder.path().join(half), bytes).unwrap();
+        drop(open(folder.path()).unwrap());
+        assert!(!folder.path().join(half).exists());
+    }
+}
+
 #[test]
 fn the_folder_is_free_as_soon_as_the_store_is_dropped() {
     let folder = tempfile::tempdir().unwrap();

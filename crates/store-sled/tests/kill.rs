@@ -1,5 +1,7 @@
 //! `kill -9` at any moment: whatever was acknowledged is there, and every commit is there as a whole or not at all.
 //!
+//! And a power cut, replayed: see [`power_cut`].
+//!
 //! The child is this same binary. It commits in a loop and prints a line for each commit that returned.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, whose child process reports on stdout")]
@@ -10,15 +12,24 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use matrix_2fa_core::{Account, Event, EventKind, Timestamp, event::Origin};
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store};
 use matrix_2fa_store_sled::{Options, SledStore};
 
+#[path = "kill/power_cut.rs"]
+mod power_cut;
+
+const TEST: &str = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
 const FOLDER: &str = "STORE_KILL_FOLDER";
 const JOURNAL: &str = "STORE_KILL_JOURNAL";
+/// After so many acknowledgements the child ends by itself, with everything else in flight.
+const STOP: &str = "STORE_KILL_STOP";
 const USERS: usize = 16;
 const STATE: Kind = Kind("state");
 const SESSION: Kind = Kind("session");
@@ -50,9 +61,11 @@ async fn commit_until_killed(folder: &Path) {
     let journal_bytes = env::var(JOURNAL).unwrap().parse().unwrap();
     let store = Arc::new(SledStore::open(folder, Options { journal_bytes, ..Options::default() }).unwrap());
     println!("open");
+    let left = env::var(STOP).map_or(usize::MAX, |stop| stop.parse().unwrap());
+    let left = Arc::new(AtomicUsize::new(left));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..USERS {
-        let store = Arc::clone(&store);
+        let (store, left) = (Arc::clone(&store), Arc::clone(&left));
         tasks.spawn(async move {
             let user = user(number);
             let mut version = store.load(&user).await.unwrap().version;
@@ -61,6 +74,9 @@ async fn commit_until_killed(folder: &Path) {
                 version += 1;
                 let line = format!("ack {user} {version}\n");
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+                if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    std::process::exit(0);
+                }
             }
         });
     }
@@ -115,9 +131,8 @@ fn step(user: &str, version: u64) -> Commit {
 
 /// Runs the child until it has acknowledged so many commits, and notes every acknowledgement that it managed to write before it died.
 fn kill_after(acknowledgements: usize, folder: &Path, journal_bytes: usize, acknowledged: &mut BTreeMap<String, u64>) {
-    let test = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
     let mut child = Command::new(env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
+        .args([TEST, "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .env(JOURNAL, journal_bytes.to_string())
         .stdout(Stdio::piped())

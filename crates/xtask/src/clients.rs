@@ -15,13 +15,19 @@ const NODE: u32 = 22;
 pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
-    for program in ["oathtool", "curl", "jq"] {
+    oathtool(workspace)?;
+    for program in ["curl", "jq"] {
         debian(shell, program, program, &["--version"])?;
     }
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
     Ok(vec![("MATRIX_2FA_PYTHON", python), ("MATRIX_2FA_NODE", node), ("MATRIX_2FA_JS", modules)])
+}
+
+/// Makes the codes of every test.
+pub fn oathtool(workspace: &Workspace) -> Result<()> {
+    debian(&workspace.shell, "oathtool", "oathtool", &["--version"])
 }
 
 /// A program of Debian's: installed if it is missing, we are root, and there is an apt-get.

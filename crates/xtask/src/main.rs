@@ -51,6 +51,15 @@ enum Chore {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// The crash suite alone: random kills of a server under load, and five faults that it must find.
+    Crash {
+        /// Kills of the server without a fault [default: those of `cargo xtask test`].
+        #[arg(long)]
+        kills: Option<u32>,
+        /// What chance begins with, to see a failure again; a run prints its own.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
 
 /// For all targets together.
@@ -82,7 +91,15 @@ fn main() -> Result<()> {
             if strict {
                 workspace.shell.set_var("CONFORMANCE_STRICT", "1");
             }
-            conformance(&workspace, environment, filter.as_deref())
+            conformance(&workspace, environment, filter.as_deref().unwrap_or(ALL_BUT_CRASH))
+        }
+        Chore::Crash { kills, seed } => {
+            for (variable, value) in [("CRASH_KILLS", kills.map(u64::from)), ("CRASH_SEED", seed)] {
+                if let Some(value) = value {
+                    workspace.shell.set_var(variable, value.to_string());
+                }
+            }
+            crash(&workspace, servers::build(&workspace)?)
         }
     }
 }
@@ -94,16 +111,29 @@ fn test(workspace: &Workspace) -> Result<()> {
     environment.extend(servers::build(workspace)?);
     checks::all(workspace)?;
     checks::tests(workspace)?;
-    conformance(workspace, environment, None)
+    crash(workspace, environment.clone())?;
+    conformance(workspace, environment, ALL_BUT_CRASH)
 }
 
-fn conformance(workspace: &Workspace, environment: servers::Environment, filter: Option<&str>) -> Result<()> {
+/// The crash suite has a step of its own: beside hundreds of other tests its kills would come at other moments.
+const ALL_BUT_CRASH: &str = "--skip crash::";
+
+fn crash(workspace: &Workspace, environment: servers::Environment) -> Result<()> {
+    clients::oathtool(workspace)?;
+    suite(workspace, environment, "crash:: --test-threads=1 --nocapture")
+}
+
+fn conformance(workspace: &Workspace, environment: servers::Environment, filter: &str) -> Result<()> {
     let clients = clients::install(workspace)?;
-    for (variable, path) in environment.into_iter().chain(clients) {
+    suite(workspace, environment.into_iter().chain(clients).collect(), filter)
+}
+
+fn suite(workspace: &Workspace, environment: servers::Environment, arguments: &str) -> Result<()> {
+    for (variable, path) in environment {
         workspace.shell.set_var(variable, path);
     }
     // The whole workspace, so that features resolve as in every other step and nothing is built twice.
-    workspace.run(&format!("cargo test --workspace --test conformance -- {}", filter.unwrap_or_default()))
+    workspace.run(&format!("cargo test --workspace --test conformance -- {arguments}"))
 }
 
 impl Workspace {

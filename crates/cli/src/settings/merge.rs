@@ -15,6 +15,9 @@ use crate::failure::Failure;
 const DEFAULT_FILE: &str = "matrix-2fa.toml";
 const PREFIX: &str = "MATRIX_2FA_";
 
+/// Variables that are no settings.
+const OTHERS: &[&str] = if cfg!(feature = "faults") { &["config", "fault"] } else { &["config"] };
+
 /// Merges all sources.
 pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     let file = match &flags.config {
@@ -46,7 +49,7 @@ impl Provider for Variables {
             let default = defaults.values().find_map(|defaults| defaults.get(key));
             default.is_none_or(|default| default.as_str().is_some())
         };
-        let variables = Env::prefixed(PREFIX).ignore(&["config"]);
+        let variables = Env::prefixed(PREFIX).ignore(OTHERS);
         let read = variables.iter().map(|(key, given)| {
             let key = key.into_string();
             let value = if texts(&key) { Value::from(given) } else { parsed(&given) };
