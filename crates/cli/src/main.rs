@@ -48,7 +48,7 @@ Exit codes:  0 done; 1 it failed while it ran; 2 it did not start: a wrong flag,
 enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
-    Serve(#[command(flatten)] Flags),
+    Serve(#[command(flatten)] Box<Flags>),
     /// Help a user who is locked out; the server must be stopped
     #[command(subcommand)]
     Admin(admin::Command),
