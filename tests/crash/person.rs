@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::model::{Code, Name, Proof, Purpose, Request, Saw, State, explain};
-use crate::harness::{Answer, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, User, auth, oathtool, with};
+use crate::harness::{Answer, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, User, auth, oathtool};
 
 /// States that a user may be in at once; more would mean that nothing is ever looked at.
 const MAX_STATES: usize = 500;

@@ -37,6 +37,7 @@ async fn r60_debug_of_what_the_engine_hands_out() {
         operation: Operation::new("login"),
         user: Some(USER.to_owned()),
         device: None,
+        token: None,
         epoch: 0,
         client: ClientTag(7),
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],
