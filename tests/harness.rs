@@ -32,7 +32,7 @@ mod server;
 mod user;
 
 pub use answer::Answer;
-pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
+pub use body::{PASSWORD, RECOVERY, SSO, TOKEN, TOTP, auth, stage, with};
 pub use phone::Phone;
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::harness::{PASSWORD, RECOVERY, Server, TOTP, auth};
+use crate::harness::{PASSWORD, RECOVERY, SSO, Server, TOTP, auth};
 
 #[test]
 fn it_needs_both_factors() {
     let user = Server::start().enrolled_user();
     let challenge =
-        user.open("POST", "account/deactivate", &json!({})).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
+        user.open("POST", "account/deactivate", &json!({})).offers(&[&[SSO], &[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
     let half = auth(&json!({}), &challenge.session(), &user.password_stage());
     user.post("account/deactivate", &half).completed(&[PASSWORD]);
     user.get("account/whoami").is(200);

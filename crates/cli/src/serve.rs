@@ -45,7 +45,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
     let (clock, clock_routes) = clock::clock();
     let Data { store, engine, host } = Data::open_or_create(settings, clock).await?;
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
     let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
     let stop = stop_signal()?;

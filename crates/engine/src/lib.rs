@@ -2,6 +2,7 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
+//! [`page_sessions`] what a browser has proved ·
 //! [`tickets`] one-use things: login tokens, proofs, recovery logins. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of
 //! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers.
 
@@ -11,6 +12,7 @@ pub mod enroll;
 mod gate;
 pub mod hashing;
 pub mod keyring;
+pub mod page_sessions;
 pub mod sessions;
 pub mod tickets;
 pub mod verify;
@@ -115,6 +117,7 @@ pub struct Engine {
     hasher: Arc<RecoveryHasher>,
     gate: Arc<Gate>,
     strangers: Arc<Strangers>,
+    visitors: Arc<Strangers>,
 }
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
@@ -131,7 +134,17 @@ impl Engine {
     ) -> Self {
         let hasher = Arc::new(RecoveryHasher::new(settings.hash_jobs, settings.hash_queue));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
-        Self { store, keys, clock, random, settings, hasher, gate: Arc::default(), strangers: Arc::default() }
+        Self {
+            store,
+            keys,
+            clock,
+            random,
+            settings,
+            hasher,
+            gate: Arc::default(),
+            strangers: Arc::default(),
+            visitors: Arc::default(),
+        }
     }
 
     /// The clock that decides.

@@ -157,6 +157,7 @@ fn session(bench: &Bench) -> AuthSession {
         device: None,
         epoch: 0,
         client: ClientTag(1),
+        address: None,
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],
         completed: vec![Stage::Password],
         body: "{}".to_owned(),

@@ -98,6 +98,7 @@ pub mod error;
 pub mod homeserver;
 pub mod hooks;
 mod login;
+mod pages;
 mod password;
 pub mod request;
 mod router;
@@ -111,6 +112,7 @@ pub use login::Proved;
 pub use matrix_2fa_core as core;
 pub use matrix_2fa_engine as engine;
 pub use matrix_2fa_store as store;
+pub use pages::branding::{Accent, Branding, Logo};
 pub use request::{JsonRequest, json_object};
 pub use router::with_cors;
 pub use uia::{Authorized, UiaRequest};
@@ -130,11 +132,24 @@ pub struct Settings {
     pub password_and_code: bool,
     /// Where clients reach this server, without a trailing slash.
     pub public_base_url: Option<String>,
+    /// Host pages where people log in and confirm with their second factor, for clients that know nothing of it.
+    pub pages: bool,
+    /// How these pages look.
+    pub branding: Branding,
+    /// Origins of web clients that get a login from the pages without another click, for example `https://app.example.org`.
+    pub trusted_clients: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { stage_prefix: StagePrefix::default(), password_and_code: true, public_base_url: None }
+        Self {
+            stage_prefix: StagePrefix::default(),
+            password_and_code: true,
+            public_base_url: None,
+            pages: true,
+            branding: Branding::default(),
+            trusted_clients: Vec::new(),
+        }
     }
 }
 
@@ -143,6 +158,7 @@ pub struct TwoFactor {
     engine: Engine,
     host: Arc<dyn Homeserver>,
     settings: Settings,
+    pages: Option<pages::Site>,
 }
 
 /// A login token of `login/get_token` lives this long. Our own login page gives out shorter ones.
@@ -151,7 +167,8 @@ pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(2 * 60);
 impl TwoFactor {
     /// Assembles the module.
     pub fn new(engine: Engine, host: Arc<dyn Homeserver>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { engine, host, settings })
+        let pages = settings.pages.then(|| pages::Site::new(&settings, &engine, host.server_name()));
+        Arc::new(Self { engine, host, settings, pages })
     }
 
     /// The engine underneath.

@@ -34,7 +34,7 @@ impl TwoFactor {
         for version in ["r0", "v3"] {
             router = router.nest(&format!("/_matrix/client/{version}"), login_routes());
         }
-        self.finish(router).merge(self.account_router())
+        self.finish(router).merge(self.account_router()).merge(self.pages_router())
     }
 
     /// The account endpoints alone, for a host that owns `POST /login` and uses the [hooks](crate::hooks).

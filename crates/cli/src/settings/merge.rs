@@ -69,6 +69,10 @@ mod tests {
         let every = Flags {
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
+            brand_name: Some("Example".to_owned()),
+            brand_color: Some("#0b6e4f".to_owned()),
+            brand_logo: Some("logo.svg".into()),
+            trusted_clients: Some("https://app.example.org".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");

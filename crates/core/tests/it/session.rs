@@ -21,6 +21,7 @@ fn session(flows: Vec<Flow>) -> AuthSession {
         device: Some("LAPTOP".to_owned()),
         epoch: 0,
         client: ClientTag(1),
+        address: None,
         flows,
         completed: Vec::new(),
         body: "{}".to_owned(),

@@ -46,6 +46,7 @@ impl TwoFactor {
             device: device.map(str::to_owned),
             epoch: 0,
             client: self.engine.client_tag(client),
+            address: client.map(|ip| ip.to_canonical().to_string()),
             flows,
             completed: Vec::new(),
             body: open,
