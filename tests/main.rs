@@ -8,6 +8,7 @@
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
+//! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
 //! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
@@ -20,11 +21,13 @@
 )]
 
 mod bad_input;
+mod browser;
 mod clients;
 mod codes;
 mod command;
 mod edges;
 mod harness;
+mod pages;
 mod readme;
 mod routes;
 mod transcripts;
