@@ -10,6 +10,7 @@
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`crash`] kills servers at random moments, and shows that it would find five faults.
+//! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
 //! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
@@ -22,6 +23,7 @@
 )]
 
 mod bad_input;
+mod browser;
 mod clients;
 mod codes;
 mod command;
@@ -30,6 +32,7 @@ mod edges;
 mod harness;
 mod limits;
 mod logs;
+mod pages;
 mod readme;
 mod routes;
 mod transcripts;

@@ -7,7 +7,7 @@ use matrix_2fa_store::Store;
 use matrix_2fa_store_sled::{Options, SledStore};
 use serde_json::{Value, json};
 
-use crate::harness::{Needs, PASSWORD, Phone, RECOVERY, Server, TOTP, auth, stage};
+use crate::harness::{Needs, PASSWORD, Phone, RECOVERY, SSO, Server, TOTP, auth, stage};
 
 /// As the store cuts its log; sled refuses to open it with another.
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
@@ -16,7 +16,7 @@ const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 fn it_needs_both_factors() {
     let user = Server::start().enrolled_user();
     let challenge =
-        user.open("POST", "account/deactivate", &json!({})).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
+        user.open("POST", "account/deactivate", &json!({})).offers(&[&[SSO], &[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
     let half = auth(&json!({}), &challenge.session(), &user.password_stage());
     user.post("account/deactivate", &half).completed(&[PASSWORD]);
     user.get("account/whoami").is(200);

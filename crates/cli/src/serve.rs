@@ -46,7 +46,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
     let (clock, clock_routes) = clock::clock();
     let Data { store, engine, host } = Data::open_or_create(settings, clock).await?;
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
         tracing::warn!(

@@ -5,6 +5,7 @@ mod lifetime;
 mod limits;
 mod merge;
 mod networks;
+mod pages;
 
 pub use flags::{DataFlags, Flags};
 
@@ -40,6 +41,15 @@ pub struct Settings {
     pub issuer: Option<String>,
     #[serde(default)]
     pub public_base_url: Option<String>,
+    pub pages: bool,
+    #[serde(default)]
+    pub brand_name: Option<String>,
+    #[serde(default)]
+    pub brand_color: Option<String>,
+    #[serde(default)]
+    pub brand_logo: Option<PathBuf>,
+    #[serde(default)]
+    pub trusted_clients: Option<String>,
     pub log: String,
     pub password_hash_jobs: usize,
     pub password_hash_queue: usize,
@@ -96,6 +106,7 @@ impl Settings {
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
+        self.check_pages()?;
         self.check_limits()
     }
 
@@ -125,19 +136,22 @@ impl Settings {
         }
     }
 
-    /// The part that the module needs.
-    pub fn module(&self) -> matrix_2fa::Settings {
-        matrix_2fa::Settings {
+    /// The part that the module needs. Without a public base URL the pages are where the server listens.
+    pub fn module(&self, address: SocketAddr) -> Result<matrix_2fa::Settings, Failure> {
+        Ok(matrix_2fa::Settings {
             stage_prefix: StagePrefix::new(&self.stage_prefix).unwrap_or_default(),
             password_and_code: self.password_and_code,
-            public_base_url: self.base_url(),
+            public_base_url: Some(self.base_url().unwrap_or_else(|| pages::local_url(address))),
             address_limit: AddressLimit {
                 burst: self.address_tries,
                 per_minute: self.address_tries_per_minute,
                 // Who named the proxies, or said that there are none, has told us what a loopback peer is.
                 count_loopback: self.trusted_proxies.is_some(),
             },
-        }
+            pages: self.pages,
+            branding: self.branding()?,
+            trusted_clients: self.trusted_clients()?,
+        })
     }
 
     /// The proxies that are believed.

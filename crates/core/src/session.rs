@@ -53,6 +53,9 @@ pub struct AuthSession {
     pub epoch: u64,
     /// The client address that opened it, as a tag.
     pub client: ClientTag,
+    /// The same address as text, for the page that names it to the person who is asked to confirm.
+    #[serde(default)]
+    pub address: Option<String>,
     /// Final in the first answer.
     pub flows: Vec<Flow>,
     /// What was passed so far, in order: always an exact prefix of one flow.

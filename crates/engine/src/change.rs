@@ -8,6 +8,7 @@ use matrix_2fa_core::{
 use crate::{
     Engine, EngineError, Origination,
     hashing::Place,
+    page_sessions::PAGE_SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
 
@@ -96,14 +97,14 @@ impl Engine {
     pub async fn forget(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN]).await?);
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?);
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
     }
 
     /// The password changed: what was proved with the old one (sessions, login tokens, proofs) is worth nothing any more.
     pub async fn end_pending(&self, user: &str) -> Result<(), EngineError> {
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF]).await?);
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, PAGE_SESSION]).await?);
         self.transact(user, |_account| {
             Ok((Transition { account: None, outcome: (), events: Vec::new() }, records.clone()))
         })

@@ -2,6 +2,7 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
+//! [`page_sessions`] what a browser has proved ·
 //! [`tickets`] one-use things: login tokens, proofs, recovery logins. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of
 //! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`]
 //! when the whole server sees too many wrong codes · [`timing`] when a clock is wrong.
@@ -13,6 +14,7 @@ pub mod enroll;
 mod gate;
 pub mod hashing;
 pub mod keyring;
+pub mod page_sessions;
 pub mod sessions;
 pub mod tickets;
 pub mod timing;
@@ -132,6 +134,7 @@ pub struct Engine {
     renewals: HashPool,
     gate: Arc<Gate>,
     strangers: Arc<Strangers>,
+    visitors: Arc<Strangers>,
     alarm: Arc<Alarm>,
     timing: Arc<Timing>,
 }
@@ -157,8 +160,8 @@ impl Engine {
         let alarm = Arc::new(Alarm::new(settings.alarm));
         let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
-        let (gate, strangers) = (Arc::default(), Arc::default());
-        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers, alarm, timing }
+        let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers, visitors, alarm, timing }
     }
 
     /// The clock that decides.

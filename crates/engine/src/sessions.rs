@@ -26,7 +26,7 @@ const STRANGERS: usize = 100_000;
 pub(crate) struct Strangers(Mutex<VecDeque<Timestamp>>);
 
 impl Strangers {
-    fn admit(&self, now: Timestamp) -> bool {
+    pub(crate) fn admit(&self, now: Timestamp) -> bool {
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let dead = |at: &Timestamp| *at > now || now.since(*at) >= LIFETIME;
         while opened.front().is_some_and(dead) {

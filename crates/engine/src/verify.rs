@@ -37,7 +37,7 @@ impl Engine {
         let verdict = match stage {
             Stage::Totp => self.verify_totp(user, from, code, on_success).await?,
             Stage::Recovery => self.verify_recovery(user, from, code, on_success).await?,
-            Stage::Password | Stage::Token | Stage::Dummy => Verdict::NotEnrolled,
+            Stage::Password | Stage::Token | Stage::Dummy | Stage::Sso => Verdict::NotEnrolled,
         };
         tracing::debug!(user.id = user, ?stage, outcome = ?verdict, "second factor checked");
         Ok(verdict)

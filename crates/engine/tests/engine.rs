@@ -187,6 +187,7 @@ fn session(bench: &Bench) -> AuthSession {
         token: None,
         epoch: 0,
         client: ClientTag(1),
+        address: None,
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],
         completed: vec![Stage::Password],
         body: "{}".to_owned(),

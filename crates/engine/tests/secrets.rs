@@ -38,6 +38,7 @@ async fn r60_debug_of_what_the_engine_hands_out() {
         user: Some(USER.to_owned()),
         device: None,
         token: None,
+        address: None,
         epoch: 0,
         client: ClientTag(7),
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],

@@ -22,7 +22,7 @@ use crate::{
     logins::LoginRequest,
     names,
     password::Passwords,
-    records::{self, META, Stored, USER, User},
+    records::{self, DEVICE, Device, META, Stored, USER, User, device_key},
     refuse::{forbidden, unavailable},
     settings::{HomeserverError, HomeserverSettings},
 };
@@ -186,6 +186,11 @@ impl Homeserver for LocalHomeserver {
 
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
         self.end_sessions(user, keep).await
+    }
+
+    async fn device_name(&self, user: &str, device: &str) -> Result<Option<String>, HostError> {
+        let stored = records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, device)).await?;
+        Ok(stored.and_then(|stored| stored.value.display_name))
     }
 
     fn check_login(&self, request: &Map<String, Value>) -> Result<(), HostError> {

@@ -107,6 +107,11 @@ impl ApiError {
         self.status
     }
 
+    /// How long to wait, of a 429.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The JSON body.
     pub fn body(&self) -> &Map<String, Value> {
         &self.body

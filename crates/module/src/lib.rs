@@ -104,6 +104,7 @@ pub mod homeserver;
 pub mod hooks;
 mod limits;
 mod login;
+mod pages;
 mod password;
 pub mod request;
 mod router;
@@ -118,6 +119,7 @@ pub use login::Proved;
 pub use matrix_2fa_core as core;
 pub use matrix_2fa_engine as engine;
 pub use matrix_2fa_store as store;
+pub use pages::branding::{Accent, Branding, Logo};
 pub use request::{JsonRequest, json_object};
 pub use router::with_cors;
 pub use uia::{Authorized, UiaRequest};
@@ -140,6 +142,12 @@ pub struct Settings {
     pub public_base_url: Option<String>,
     /// What one client address may try.
     pub address_limit: AddressLimit,
+    /// Host pages where people log in and confirm with their second factor, for clients that know nothing of it.
+    pub pages: bool,
+    /// How these pages look.
+    pub branding: Branding,
+    /// Origins of web clients that get a login from the pages without another click, for example `https://app.example.org`.
+    pub trusted_clients: Vec<String>,
 }
 
 impl Default for Settings {
@@ -149,6 +157,9 @@ impl Default for Settings {
             password_and_code: true,
             public_base_url: None,
             address_limit: AddressLimit::default(),
+            pages: true,
+            branding: Branding::default(),
+            trusted_clients: Vec::new(),
         }
     }
 }
@@ -159,6 +170,7 @@ pub struct TwoFactor {
     host: Arc<dyn Homeserver>,
     settings: Settings,
     addresses: Addresses,
+    pages: Option<pages::Site>,
 }
 
 /// A login token of `login/get_token` lives this long. Our own login page gives out shorter ones.
@@ -168,7 +180,8 @@ impl TwoFactor {
     /// Assembles the module.
     pub fn new(engine: Engine, host: Arc<dyn Homeserver>, settings: Settings) -> Arc<Self> {
         let addresses = Addresses::new(settings.address_limit, Arc::clone(engine.clock()));
-        Arc::new(Self { engine, host, settings, addresses })
+        let pages = settings.pages.then(|| pages::Site::new(&settings, &engine, host.server_name()));
+        Arc::new(Self { engine, host, settings, addresses, pages })
     }
 
     /// The engine underneath.

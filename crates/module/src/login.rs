@@ -115,7 +115,7 @@ impl Guard<'_> {
         let ticket =
             ticket.ok_or_else(|| ApiError::forbidden("The login token is not valid or was used. Get a new one."))?;
         let flows = match ticket.factor {
-            Some(_) => vec![Flow::new([Stage::Token])],
+            Some(factor) => return Ok(Self::proved(&ticket.user, ticket.epoch, body, Some(factor))),
             None => self.flows(Stage::Token, &ticket.user).await?,
         };
         self.after_first((ticket.user, ticket.epoch), Stage::Token, flows, auth, body).await

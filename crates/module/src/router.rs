@@ -36,7 +36,7 @@ impl TwoFactor {
             let path = format!("/_matrix/client/{version}/login");
             router = router.route(&path, get(list_login_flows).post(login));
         }
-        self.finish(router).merge(self.account_router())
+        self.finish(router).merge(self.account_router()).merge(self.pages_router())
     }
 
     /// The account endpoints alone, for a host that owns `POST /login` and uses the [hooks](crate::hooks).

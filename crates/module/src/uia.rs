@@ -4,7 +4,8 @@
 //! 2. Nothing is evaluated unless the session admits the stage now ([`AuthSession::admits`]).
 //! 3. A password may carry a code at its end (`first`).
 //! 4. A second factor is evaluated by the engine, which consumes the session in the commit that burns the code (`second`).
-//! 5. The final gate: whoever became enrolled since the session was opened is challenged anew.
+//! 5. A hosted page may have completed the last stage: then `auth` with the session alone spends it (`second`).
+//! 6. The final gate: whoever became enrolled since the session was opened is challenged anew.
 
 pub(crate) mod auth;
 pub(crate) mod binding;
@@ -171,6 +172,9 @@ impl TwoFactor {
         if !factors.is_empty() && self.is_recovery_login(cx).await? {
             flows.insert(0, Flow::new([cx.first]));
         }
+        if !factors.is_empty() && self.offers_page(&cx.operation) {
+            flows.insert(0, Flow::new([Stage::Sso]));
+        }
         Ok(flows)
     }
 
@@ -191,6 +195,9 @@ impl TwoFactor {
         body: &Map<String, Value>,
     ) -> Result<(Option<Stage>, Proof), ApiError> {
         let Some(stage) = auth.stage else {
+            if let (Some(_), Some(stage)) = (cx.requester, self.completed_on_page(session, body).await?) {
+                return Ok((Some(stage), Proof::SecondFactor));
+            }
             let refusal = if auth.unknown_type { Refusal::UnknownStage } else { Refusal::Nothing };
             return Err(self.challenge(session, refusal).await?);
         };
@@ -207,6 +214,7 @@ impl TwoFactor {
                 Ok((Some(stage), Proof::SecondFactor))
             }
             Stage::Password => self.password_stage(cx, auth, session, body).await,
+            Stage::Sso => Err(self.challenge(session, Refusal::Nothing).await?),
             Stage::Dummy | Stage::Token => Ok((None, self.first_passed(cx, session, stage, auth, body).await?)),
         }
     }

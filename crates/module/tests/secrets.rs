@@ -61,7 +61,14 @@ async fn r60_debug_of_what_the_module_hands_out() {
     let proved = two_factor.login(&cx, &body).await.unwrap();
     assert_eq!(format!("{proved:?}"), r#"Proved { user: "alice", factor: None, .. }"#);
     let operation = Operation::new("account/password");
-    let request = UiaRequest { requester: None, operation, body: body.clone(), client: None, first: Stage::Password };
+    let request = UiaRequest {
+        requester: None,
+        token: None,
+        operation,
+        body: body.clone(),
+        client: None,
+        first: Stage::Password,
+    };
     assert_eq!(
         format!("{request:?}"),
         r#"UiaRequest { operation: Operation { name: "account/password", target: [] }, .. }"#

@@ -1,4 +1,4 @@
-//! What the real-client tests need: oathtool, matrix-nio and pyotp, matrix-js-sdk and a node that can run it. Everything but oathtool
+//! What the real-client tests need: oathtool, chromium, matrix-nio and pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Everything but oathtool
 //! goes under target/; versions are pinned in tests/clients.
 
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
     for program in ["curl", "jq"] {
         debian(shell, program, program, &["--version"])?;
     }
+    debian(shell, "chromium", "chromium", &["--version"])?;
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
@@ -76,7 +77,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     }
     debian(shell, "node", "nodejs", &["--version"])?;
     debian(shell, "npm", "npm", &["--version"])?;
-    eprintln!("\ninstalling matrix-js-sdk under {}", folder.display());
+    eprintln!("\ninstalling matrix-js-sdk, playwright-core and axe-core under {}", folder.display());
     shell.create_dir(folder.join("bin"))?;
     for file in ["package.json", "package-lock.json"] {
         shell.copy_file(source.join(file), folder.join(file))?;
@@ -84,7 +85,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     let inside = shell.push_dir(folder);
     cmd!(shell, "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error")
         .run()
-        .context("cannot install matrix-js-sdk from the npm registry")?;
+        .context("cannot install matrix-js-sdk, playwright-core and axe-core from the npm registry")?;
     drop(inside);
     shell.remove_path(&node)?;
     std::os::unix::fs::symlink(new_enough(shell, folder)?, &node)?;

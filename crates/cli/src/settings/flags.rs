@@ -59,10 +59,35 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
 
-    /// Where clients reach this server, for example https://matrix.example.org; told in /.well-known/matrix/client [default: none]
+    /// Where clients reach this server, for example https://matrix.example.org; told in /.well-known/matrix/client, and where the pages are [default: not told, http://<listen>]
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_base_url: Option<String>,
+
+    /// Pages of our own for login and confirmation, for clients that know nothing of second factors [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<bool>,
+
+    /// Name over the pages [default: the server name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_name: Option<String>,
+
+    /// Colour of the buttons on the pages, for example #0b6e4f; their text becomes black or white [default: a green]
+    #[arg(long, value_name = "#RRGGBB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_color: Option<String>,
+
+    /// Picture over the pages: an svg, png, webp or jpeg of at most 10 KiB [default: a lock]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_logo: Option<PathBuf>,
+
+    /// Web clients that get their login from the pages without another click, for example https://app.example.org; comma between several [default: none]
+    #[arg(long, value_name = "ORIGINS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_clients: Option<String>,
 
     /// What to log to stderr: error, warn, info, debug, trace, or a filter like info,matrix_2fa=debug [default: info]
     #[arg(long, value_name = "FILTER")]
@@ -199,6 +224,11 @@ impl Flags {
             session_lifetime: Some("7d".to_owned()),
             issuer: None,
             public_base_url: None,
+            pages: Some(true),
+            brand_name: None,
+            brand_color: None,
+            brand_logo: None,
+            trusted_clients: None,
             log: Some("info".to_owned()),
             password_hash_jobs: Some(std::thread::available_parallelism().map_or(2, usize::from)),
             password_hash_queue: Some(256),

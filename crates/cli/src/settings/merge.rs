@@ -112,6 +112,10 @@ mod tests {
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
             time_source: Some("ntp.example.org".to_owned()),
+            brand_name: Some("Example".to_owned()),
+            brand_color: Some("#0b6e4f".to_owned()),
+            brand_logo: Some("logo.svg".into()),
+            trusted_clients: Some("https://app.example.org".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");

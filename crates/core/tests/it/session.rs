@@ -24,6 +24,7 @@ fn session(flows: Vec<Flow>) -> AuthSession {
         token: Some(TOKEN),
         epoch: 0,
         client: ClientTag(1),
+        address: None,
         flows,
         completed: Vec::new(),
         body: "{}".to_owned(),

@@ -30,7 +30,7 @@ impl Form {
             Some(Stage::Password) => Form::Password,
             Some(Stage::Token) => Form::Token,
             Some(Stage::Totp | Stage::Recovery) => return own_type(body, prefix).map(|auth| (Form::Stage, auth)),
-            Some(Stage::Dummy) | None => {
+            Some(Stage::Dummy | Stage::Sso) | None => {
                 return Err(ApiError::new(
                     StatusCode::BAD_REQUEST,
                     "M_UNKNOWN",

@@ -47,6 +47,7 @@ impl TwoFactor {
             token: None,
             epoch: 0,
             client: self.engine.client_tag(client),
+            address: client.map(|ip| ip.to_canonical().to_string()),
             flows,
             completed: Vec::new(),
             body: open,
