@@ -48,8 +48,14 @@ fn r60_no_type_with_a_secret_derives_debug() {
             let derived = text.split("#[derive(").skip(1).filter_map(|rest| rest.split_once(")]"));
             for (_, body) in derived.filter(|(traits, _)| traits.split(", ").any(|of| of == "Debug")) {
                 let body = body.split_once("\n}").map_or(body, |(body, _)| body);
-                let secret =
-                    ["Zeroizing<", "password: &", "password: String", "password: Option<", "code: &", "access: String"];
+                let secret = [
+                    "Zeroizing<",
+                    " password: &",
+                    " password: String",
+                    " password: Option<",
+                    " code: &",
+                    " access: String",
+                ];
                 if let Some(secret) = secret.iter().find(|secret| body.contains(**secret)) {
                     leaks.push(format!("{}: {secret} in {}", path.display(), body.lines().nth(1).unwrap_or_default()));
                 }
