@@ -3,6 +3,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens>
 
 use matrix_2fa::homeserver::HostError;
+use matrix_2fa_store::Expected;
 
 use crate::{
     host::LocalHomeserver,
@@ -41,7 +42,7 @@ impl LocalHomeserver {
         let minted = self.mint(&Holder { user: &user, device: &device.id, generation, ends_at: device.ends_at }, true);
         device.pending = Some(minted.hashes);
         device.last_seen = self.now();
-        let expected = matrix_2fa_store::Expected::Version(version);
+        let expected = Expected::Version(version);
         let change = put_of(DEVICE, device_key(&user, &device.id), expected, &device, &user)?;
         Ok(self.commit(vec![change]).await?.map(|()| minted.pair))
     }

@@ -5,6 +5,7 @@ use matrix_2fa::{
     engine::Random,
     homeserver::{HostError, Requester, RequesterKind},
 };
+use matrix_2fa_store::Expected;
 
 use crate::{
     host::{LocalHomeserver, until_committed},
@@ -86,7 +87,7 @@ impl LocalHomeserver {
         if !promoted {
             return Ok(Some(requester));
         }
-        let expected = matrix_2fa_store::Expected::Version(version);
+        let expected = Expected::Version(version);
         let change = put_of(DEVICE, device_key(&user, &device.id), expected, &device, &user)?;
         Ok(self.commit(vec![change]).await?.map(|()| requester))
     }
