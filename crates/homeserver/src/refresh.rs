@@ -3,6 +3,7 @@
 //! <https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens>
 
 use matrix_2fa::homeserver::HostError;
+use matrix_2fa_store::Expected;
 
 use crate::{
     host::LocalHomeserver,
@@ -43,8 +44,7 @@ impl LocalHomeserver {
         let minted = self.mint(&Holder { user: &user, device: &device.id, generation, ends_at: device.ends_at }, true);
         device.pending = Some(minted.hashes);
         device.last_seen = self.now();
-        let expected = matrix_2fa_store::Expected::Version(version);
-        let change = put_device(&user, expected, &device)?;
+        let change = put_device(&user, Expected::Version(version), &device)?;
         Ok(self.commit(vec![change]).await?.map(|()| minted.pair))
     }
 }
