@@ -74,7 +74,8 @@ impl Campaign<'_> {
         };
         let mut teams: Vec<Vec<Person>> =
             (0..WORKERS).map(|_| (0..PEOPLE).map(|_| register(&mut report)).collect()).collect();
-        report.requests += side_by_side(&mut teams, chance.random(), |team, chance| warm_up(team, chance, now)).map_err(|v| (v, 0))?;
+        report.requests +=
+            side_by_side(&mut teams, chance.random(), |team, chance| warm_up(team, chance, now)).map_err(|v| (v, 0))?;
         while report.kills < self.kills {
             let killed = report.kills;
             let found = |violation| (violation, killed);
@@ -217,7 +218,8 @@ fn work(
         if !person.act(&requests, now)? {
             return Ok((sent, requests.len()));
         }
-        let recovery = |request: &Request| matches!(request, Request::Finish { proof: Proof::Recovery(_, Some(_)), .. });
+        let recovery =
+            |request: &Request| matches!(request, Request::Finish { proof: Proof::Recovery(_, Some(_)), .. });
         let _killed = answered.send(requests.iter().any(recovery) && person.last_was_right());
     }
 }

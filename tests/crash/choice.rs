@@ -121,9 +121,8 @@ fn wrong_ones_at_once(person: &Person, logins: &[Name], fresh: Name) -> Vec<Requ
 /// Opens a session, unless there are too many already.
 pub fn open(person: &Person, purpose: Purpose, fresh: Name, now: u64) -> Request {
     let login = |session: &super::model::Session| session.purpose == Purpose::Login;
-    let live = |state: &State| {
-        state.live(now).filter(|(_, session)| login(session) == (purpose == Purpose::Login)).count()
-    };
+    let live =
+        |state: &State| state.live(now).filter(|(_, session)| login(session) == (purpose == Purpose::Login)).count();
     if person.states.iter().map(live).max().unwrap_or_default() + person.lost >= SESSIONS {
         return Request::Devices;
     }
@@ -141,7 +140,8 @@ pub fn sessions(person: &Person, purpose: Purpose, now: u64) -> Vec<Name> {
 /// A code of a step that was never shown, if there is one.
 pub fn fresh_totp(person: &Person, now: u64) -> Proof {
     let present = now / STEP_MS;
-    let used = person.states.iter().filter_map(|state| Some(state.factor.as_ref()?.last_step)).max().unwrap_or_default();
+    let used =
+        person.states.iter().filter_map(|state| Some(state.factor.as_ref()?.last_step)).max().unwrap_or_default();
     totp(person, Code::Step((used + 1).max(present - 1).min(present + 1)))
 }
 

@@ -14,7 +14,9 @@ fn is_found(fault: &str) {
     let settings = [("MATRIX_2FA_FAULT", fault)];
     match (Campaign { binary: &binary, settings: &settings, kills: KILLS, seed: SEED }).run() {
         Ok(report) => panic!("nobody noticed the fault {fault}: {report:?}"),
-        Err((violation, kills)) => super::say(&format!("the fault {fault} was found after {kills} kills: {}", violation.0)),
+        Err((violation, kills)) => {
+            super::say(&format!("the fault {fault} was found after {kills} kills: {}", violation.0))
+        }
     }
 }
 
@@ -58,7 +60,10 @@ fn no_other_build_knows_the_faults() {
     for variable in ["MATRIX_2FA_BIN", "MATRIX_2FA_BIN_TEST_CLOCK"] {
         let folder = tempfile::tempdir().unwrap();
         let mut command = clean_command(&server_binary(variable));
-        command.current_dir(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("MATRIX_2FA_FAULT", "no-flush");
+        command
+            .current_dir(folder.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("MATRIX_2FA_FAULT", "no-flush");
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");

@@ -88,15 +88,37 @@ pub enum Proof {
 /// One request. `fresh` is the name that a new seed, session or set of codes gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    Begin { fresh: Name },
-    Confirm { seed: Name, code: Code, fresh: Name },
+    Begin {
+        fresh: Name,
+    },
+    Confirm {
+        seed: Name,
+        code: Code,
+        fresh: Name,
+    },
     /// POST /login with the password.
-    Login { fresh: Name },
+    Login {
+        fresh: Name,
+    },
     /// The first request of a change, without `auth`.
-    Open { purpose: Purpose, fresh: Name },
-    Password { session: Name, purpose: Purpose },
-    Finish { session: Name, purpose: Purpose, proof: Proof, fresh: Name },
-    Poll { session: Name, purpose: Purpose },
+    Open {
+        purpose: Purpose,
+        fresh: Name,
+    },
+    Password {
+        session: Name,
+        purpose: Purpose,
+    },
+    Finish {
+        session: Name,
+        purpose: Purpose,
+        proof: Proof,
+        fresh: Name,
+    },
+    Poll {
+        session: Name,
+        purpose: Purpose,
+    },
     Status,
     Devices,
     /// The administrator's command.
@@ -109,7 +131,9 @@ pub enum Saw {
     /// 200.
     Done,
     /// 401 without a reproach: go on. The password is passed, or not yet.
-    GoOn { password_passed: bool },
+    GoOn {
+        password_passed: bool,
+    },
     /// 401 M_FORBIDDEN: a wrong code, or out of order.
     Wrong,
     /// 429, with its milliseconds.
@@ -184,7 +208,9 @@ impl State {
                 Err(refused) => refused,
                 Ok(session) => Saw::GoOn { password_passed: session.password_passed },
             },
-            Request::Finish { session, purpose, proof, fresh } => return self.finish(session, purpose, proof, fresh, now),
+            Request::Finish { session, purpose, proof, fresh } => {
+                return self.finish(session, purpose, proof, fresh, now);
+            }
             Request::Status => Saw::Status(self.factor.as_ref().map(|factor| (factor.seed, self.remaining()))),
             Request::Devices => Saw::Devices(self.devices),
             Request::Reset => {
@@ -224,7 +250,9 @@ impl State {
     }
 
     fn confirm(&mut self, seed: Name, code: Code, fresh: Name, now: u64) -> Saw {
-        let Some(pending) = self.alive(now).filter(|pending| pending.seed == seed).cloned() else { return Saw::Unknown };
+        let Some(pending) = self.alive(now).filter(|pending| pending.seed == seed).cloned() else {
+            return Saw::Unknown;
+        };
         match code {
             Code::Step(step) if in_window(step, now) => {
                 self.pending = None;

@@ -214,7 +214,8 @@ impl Person {
             let made = oathtool(&self.seeds[&seed].secret, (present - 2) * STEP_MS / 1000, 4);
             self.digits.extend((present - 2..).zip(made).map(|(step, digits)| ((seed, step), digits)));
         }
-        let near = |digits: &String| (present - 2..=present + 2).any(|step| self.digits.get(&(seed, step)) == Some(digits));
+        let near =
+            |digits: &String| (present - 2..=present + 2).any(|step| self.digits.get(&(seed, step)) == Some(digits));
         match code {
             Code::Step(step) => self.digits[&(seed, step)].clone(),
             Code::Wrong => (self.wrong..).map(|n| format!("{n:06}")).find(|digits| !near(digits)).expect("a million"),

@@ -93,7 +93,8 @@ impl Request {
         let bytes = response.bytes().map_err(|error| format!("half an answer to {question}: {error:?}"))?;
         let json = serde_json::from_slice::<Value>(&bytes);
         let is_json = json.is_ok();
-        let body = json.unwrap_or_else(|_| if bytes.is_empty() { Value::Null } else { String::from_utf8_lossy(&bytes).into() });
+        let body = json
+            .unwrap_or_else(|_| if bytes.is_empty() { Value::Null } else { String::from_utf8_lossy(&bytes).into() });
         Ok(Answer { question, status, headers, is_json, body })
     }
 }

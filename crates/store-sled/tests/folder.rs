@@ -68,7 +68,9 @@ async fn reopening_keeps_everything() {
 fn half_a_snapshot_does_not_keep_a_store_shut() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
-    for (half, bytes) in [("snap.00000000000000F0.generating", &b""[..]), ("snap.FFFFFFFFFFFFFFF0.generating", &[7; 99])] {
+    for (half, bytes) in
+        [("snap.00000000000000F0.generating", &b""[..]), ("snap.FFFFFFFFFFFFFFF0.generating", &[7; 99])]
+    {
         fs::write(folder.path().join(half), bytes).unwrap();
         drop(open(folder.path()).unwrap());
         assert!(!folder.path().join(half).exists());

@@ -18,11 +18,7 @@ pub fn build(workspace: &Workspace) -> Result<Environment> {
     for (variable, name, features) in [
         ("MATRIX_2FA_BIN", "matrix-2fa", ""),
         ("MATRIX_2FA_BIN_TEST_CLOCK", "matrix-2fa-test-clock", "--features matrix-2fa-cli/test-clock"),
-        (
-            "MATRIX_2FA_BIN_FAULTS",
-            "matrix-2fa-faults",
-            "--features matrix-2fa-cli/test-clock,matrix-2fa-cli/faults",
-        ),
+        ("MATRIX_2FA_BIN_FAULTS", "matrix-2fa-faults", "--features matrix-2fa-cli/test-clock,matrix-2fa-cli/faults"),
     ] {
         // The whole workspace, so that features of dependencies resolve as for the tests.
         workspace.run(&format!("cargo build --workspace --bins --locked {features}"))?;
