@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::model::{Code, Name, Proof, Purpose, Request, Saw, State, explain};
-use crate::harness::{Answer, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, User, auth, oathtool, with};
+use crate::harness::{Answer, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, User, auth, oathtool};
 
 /// States that a user may be in at once; more would mean that nothing is ever looked at.
 const MAX_STATES: usize = 500;
@@ -281,9 +281,7 @@ impl Person {
 impl Learnt {
     fn of(answer: &Answer) -> Self {
         let string = |key: &str| answer.get(key).as_str().map(str::to_owned);
-        let recovery = answer.get("recovery");
-        let tokens = with(recovery.is_object().then_some(recovery).unwrap_or(&json!({})), &json!({}));
-        let tokens = tokens.get("tokens").or(answer.body.get("tokens")).and_then(Value::as_array).cloned();
+        let tokens = answer.get("recovery").get("tokens").or(answer.body.get("tokens")).and_then(Value::as_array);
         Self {
             seed: string("id").zip(string("seed")).map(|(id, secret)| Seed { id, secret }),
             codes: tokens.map(|codes| codes.iter().filter_map(|code| Some(code.as_str()?.to_owned())).collect()),
