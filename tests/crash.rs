@@ -1,7 +1,7 @@
 //! The crash suite: a real server under mixed load, killed with SIGKILL at random moments, must never contradict what it answered.
 //!
 //! * [`campaign`] lets people work (enroll, confirm, verify right and wrong, recovery, regenerate, disable, the administrator's reset; some of
-//!   it at once), kills the server, sometimes again while it starts, brings it back over the same data and asks about everything.
+//!   it at once), kills the server, sometimes again while it starts, brings it back over the same data and asks about everything ([`check`]).
 //! * [`model`] says what every request does and answers. Each user is a set of states that explain all answers so far; what was in flight at
 //!   a kill happened, or did not, or stopped half way where that is allowed. An answer that no state explains is a violation:
 //!   something acknowledged is gone, something spent revived, a counter went down, a session gained a stage, an enrollment is half there.
@@ -12,6 +12,7 @@
 //! how far a request got by then is the machine's.
 
 mod campaign;
+mod check;
 mod choice;
 mod faults;
 mod model;

@@ -281,8 +281,7 @@ impl Person {
 impl Learnt {
     fn of(answer: &Answer) -> Self {
         let string = |key: &str| answer.get(key).as_str().map(str::to_owned);
-        let recovery = answer.get("recovery");
-        let tokens = recovery.get("tokens").or(answer.body.get("tokens")).and_then(Value::as_array);
+        let tokens = answer.get("recovery").get("tokens").or(answer.body.get("tokens")).and_then(Value::as_array);
         Self {
             seed: string("id").zip(string("seed")).map(|(id, secret)| Seed { id, secret }),
             codes: tokens.map(|codes| codes.iter().filter_map(|code| Some(code.as_str()?.to_owned())).collect()),

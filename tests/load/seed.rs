@@ -105,6 +105,7 @@ fn session(engine: &Engine, user: &str) -> AuthSession {
         token: None,
         epoch: 0,
         client: ClientTag(0),
+        address: None,
         flows: vec![Flow::new([Stage::Password, Stage::Totp]), Flow::new([Stage::Password, Stage::Recovery])],
         completed: vec![Stage::Password],
         body: format!(r#"{{"type":"m.login.password","identifier":{{"type":"m.id.user","user":"{user}"}}}}"#),

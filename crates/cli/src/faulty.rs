@@ -8,14 +8,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use matrix_2fa_core::{Account, Event, EventKind, Timestamp};
+use matrix_2fa_core::{Account, Event, EventKind, Stage, Timestamp};
 use matrix_2fa_store::{
     Commit, Committed, Expected, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount,
     fault::{self, Fault},
 };
 
-/// How late a recovery code is marked.
-const LATE: Duration = Duration::from_millis(20);
+/// How late a recovery code is marked: somebody thought that a queue would do.
+const LATE: Duration = Duration::from_millis(100);
 
 /// The store with the fault that `MATRIX_2FA_FAULT` names, if it is one of those here.
 pub fn wrap(store: Arc<dyn Store>) -> Arc<dyn Store> {
@@ -24,7 +24,7 @@ pub fn wrap(store: Arc<dyn Store>) -> Arc<dyn Store> {
 
 struct Faulty {
     store: Arc<dyn Store>,
-    /// Accounts whose wrong codes are counted here alone.
+    /// Accounts whose wrong TOTP codes are counted here alone.
     counted: Mutex<HashMap<String, Account>>,
 }
 
@@ -55,7 +55,10 @@ impl Faulty {
     fn count_in_memory(&self, commit: &Commit) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(change) = &commit.account else { return false };
-        let wrong = matches!(commit.events.as_slice(), [Event { kind: EventKind::FactorFailed { .. }, .. }]);
+        let wrong = matches!(
+            commit.events.as_slice(),
+            [Event { kind: EventKind::FactorFailed { stage: Stage::Totp, .. }, .. }]
+        );
         match wrong {
             true => counted.insert(change.user.clone(), change.account.clone()),
             false => counted.remove(&change.user),

@@ -54,7 +54,7 @@ enum Command {
     Admin(admin::Command),
     /// Look whether everything is as it should be: limits, folder, key, seeds, clock; the server must be stopped
     #[command(after_help = SETTINGS_HELP)]
-    Check(#[command(flatten)] Flags),
+    Check(#[command(flatten)] Box<Flags>),
 }
 
 fn main() -> ExitCode {

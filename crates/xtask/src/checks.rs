@@ -11,7 +11,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub fn all(workspace: &Workspace) -> Result<()> {
     format(workspace)?;
     workspace.run("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
-    workspace.run("cargo clippy --package matrix-2fa-cli --features test-clock --locked -- -D warnings")?;
+    workspace.run("cargo clippy --package matrix-2fa-cli --features test-clock,faults --locked -- -D warnings")?;
     // Links to private items serve those who read the source.
     let strict = workspace.shell.push_env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     workspace.run("cargo doc --workspace --no-deps --locked")?;

@@ -16,7 +16,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
     oathtool(workspace)?;
-    for program in ["curl", "jq"] {
+    for program in ["curl", "jq", "strace"] {
         debian(shell, program, program, &["--version"])?;
     }
     debian(shell, "chromium", "chromium", &["--version"])?;
