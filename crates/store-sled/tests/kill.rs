@@ -4,12 +4,7 @@
 //!
 //! The child is this same binary. It commits in a loop and prints a line for each commit that returned.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "tests, whose child process reports on stdout"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, whose child process reports on stdout")]
 
 use std::{
     collections::BTreeMap,
