@@ -251,7 +251,7 @@ impl Group<'_> {
         if let Some(staged) = self.staged.get(key) {
             return Ok(staged.clone());
         }
-        let stored = self.shared.db.get(key).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let stored = self.shared.db.get(key).map_err(|error| StoreError::Unavailable(self.shared.unreadable(error)))?;
         self.staged.insert(key.clone(), stored.clone());
         Ok(stored)
     }

@@ -59,6 +59,12 @@ impl Shared {
         Arc::clone(&self.failed.get_or_init(|| Failure { damage, error: Arc::new(error) }).error)
     }
 
+    /// A disk that cannot be read poisons sled like one that cannot be written. A page that is damaged does not: opening again would not
+    /// mend it, and the others are whole.
+    pub fn unreadable(&self, error: sled::Error) -> Box<dyn std::error::Error + Send + Sync> {
+        if matches!(error, sled::Error::Io(_)) { Box::new(self.fail(Damage::Unknown, error)) } else { Box::new(error) }
+    }
+
     pub fn sync(&self) -> Result<(), sled::Error> {
         if fault::is(Fault::NoFlush) {
             return Ok(());
