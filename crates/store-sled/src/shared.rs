@@ -97,7 +97,7 @@ impl Shared {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        self.db.get(key).map_err(|error| StoreError::Unavailable(Box::new(error)))
+        self.db.get(key).map_err(|error| StoreError::Unavailable(self.unreadable(error)))
     }
 
     /// Marks the store as failed, until it is opened again. The first failure stays.
@@ -112,6 +112,12 @@ impl Shared {
 
     pub fn journal_mut(&self) -> RwLockWriteGuard<'_, Journal> {
         self.journal.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A disk that cannot be read poisons sled like one that cannot be written. A page that is damaged does not: opening again would not
+    /// mend it, and the others are whole.
+    pub fn unreadable(&self, error: sled::Error) -> Box<dyn std::error::Error + Send + Sync> {
+        if matches!(error, sled::Error::Io(_)) { Box::new(self.fail(Damage::Unknown, error)) } else { Box::new(error) }
     }
 
     pub fn sync(&self) -> Result<(), sled::Error> {
