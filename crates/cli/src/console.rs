@@ -11,6 +11,11 @@ pub fn say(line: &str) {
     let _ = writeln!(stdout().lock(), "{line}");
 }
 
+/// How far something is, on stderr.
+pub fn progress(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
+}
+
 /// Why it did not work: one line on stderr.
 pub fn complain(failure: &Failure) {
     let _ = writeln!(stderr().lock(), "matrix-2fa: {failure}");

@@ -265,10 +265,11 @@ impl Group<'_> {
             self.close_block();
         }
         self.close_lists();
-        self.staged.clear();
         let batch = std::mem::take(&mut self.batch);
         self.unsynced = true;
         let _exclusive = self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        self.shared.past.keep(&self.shared.db, &self.staged);
+        self.staged.clear();
         self.shared.db.apply_batch(batch).map_err(|error| self.shared.fail(Damage::Unknown, error))
     }
 

@@ -11,6 +11,7 @@
 
 mod committer;
 mod expiry;
+mod export;
 mod keys;
 mod log;
 mod open;
@@ -29,11 +30,14 @@ use std::{
 
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
-use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
+use matrix_2fa_store::{
+    Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
+};
 use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
+use export::Past;
 use open::Opened;
 use prepared::Prepared;
 use shared::Shared;
@@ -67,7 +71,14 @@ impl SledStore {
     /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let Opened { db, file, starts, lock } = Opened::new(path, &options)?;
-        let shared = Arc::new(Shared { db, file, snapshot: RwLock::new(()), failed: OnceLock::new(), lock });
+        let shared = Arc::new(Shared {
+            db,
+            file,
+            snapshot: RwLock::new(()),
+            failed: OnceLock::new(),
+            past: Past::default(),
+            lock,
+        });
         let (queue, commands) = mpsc::channel(options.queue.max(1));
         let thread = thread::Builder::new().name("store-commit".to_owned());
         let run = {
@@ -188,6 +199,30 @@ impl Store for SledStore {
                 .collect()
         })
         .await
+    }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        let prefix = keys::all_of_kind(kind);
+        let after = after.map(|after| keys::record(kind, after));
+        self.scan(move |shared| {
+            let from = after.clone().unwrap_or_else(|| prefix.clone());
+            let later =
+                shared.db.range(from..).filter(|entry| entry.as_ref().ok().map(|(key, _)| &**key) != after.as_deref());
+            let mut records = Vec::new();
+            for entry in later.take(limit) {
+                let (key, stored) = entry.map_err(unavailable)?;
+                let Some(key) = key.strip_prefix(prefix.as_slice()) else { break };
+                let key = std::str::from_utf8(key).map_err(|_| lost())?.to_owned();
+                records.push((key, RecordView::read(&stored)?.to_record()));
+            }
+            Ok(records)
+        })
+        .await
+    }
+
+    async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || export::run(&shared, each)).await.map_err(unavailable)?
     }
 }
 

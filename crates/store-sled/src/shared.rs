@@ -7,6 +7,8 @@ use std::{
 
 use sled::Db;
 
+use crate::export::Past;
+
 /// Fields drop in this order: the lock of the folder goes last.
 pub struct Shared {
     pub db: Db,
@@ -15,6 +17,8 @@ pub struct Shared {
     /// moves from one key to another (a token that is renewed while its user logs out everywhere). Point reads need no such thing.
     pub snapshot: RwLock<()>,
     pub failed: OnceLock<Failure>,
+    /// For an export that is under way.
+    pub past: Past,
     #[expect(dead_code, reason = "held, never used")]
     pub lock: File,
 }

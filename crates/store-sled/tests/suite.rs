@@ -15,3 +15,4 @@ fn open() -> (Arc<dyn Store>, TempDir) {
 }
 
 store_tests!(open);
+matrix_2fa_store::export_tests!(open);

@@ -1,0 +1,69 @@
+//! After a backup was restored: nothing that may have been used since it was made counts any more. One pass over everybody, that can be run
+//! again as often as it is cut short.
+
+use matrix_2fa_core::event::SERVER;
+use matrix_2fa_store::{Commit, Expected, Kind, RecordChange};
+
+use crate::{
+    Engine, EngineError, Origination,
+    sessions::SESSION,
+    tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
+};
+
+/// Users or records in one step.
+const PAGE: usize = 256;
+
+/// What the pass over everybody found.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Accounts visited.
+    pub accounts: u64,
+    /// Of which so many have a second factor.
+    pub enrolled: u64,
+    /// Recovery codes that ended.
+    pub recovery: u64,
+    /// Whose enrollment was not finished when the backup was made, and may have been since.
+    pub pending: Vec<String>,
+}
+
+impl Engine {
+    /// Ends every set of recovery codes and every pending enrollment, refuses every code up to now, and ends whatever was proved or begun.
+    /// `tell` hears how many accounts are done. The server must not serve meanwhile.
+    pub async fn make_restored_safe(&self, tell: impl Fn(u64) + Send + Sync) -> Result<Restored, EngineError> {
+        let mut found = Restored::default();
+        for kind in [SESSION, LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
+            self.delete_all(kind).await?;
+        }
+        let from = Origination { operation: Some("admin restored".to_owned()), ..Origination::default() };
+        let mut after = SERVER.to_owned();
+        loop {
+            let page = self.store.users(Some(&after), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after.clone_from(last);
+            for user in &page {
+                let cx = self.context(user, &from);
+                let before = self.account(user).await?;
+                found.accounts += 1;
+                found.enrolled += u64::from(before.is_enrolled());
+                found.recovery += u64::from(before.recovery().is_some());
+                if before.sealed_seeds().count() > before.authenticators().len() {
+                    found.pending.push(user.clone());
+                }
+                self.transact(user, |account| Ok((account.restored(&cx, cx.now), Vec::new()))).await?;
+            }
+            tell(found.accounts);
+        }
+    }
+
+    async fn delete_all(&self, kind: Kind) -> Result<(), EngineError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.records(kind, after.as_deref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let records = page.into_iter().map(|(key, _)| RecordChange::delete(kind, key, Expected::Any)).collect();
+            // Nothing is expected, so nothing can conflict.
+            let _done = self.store.commit(Commit { records, ..Commit::default() }).await?;
+        }
+    }
+}
