@@ -6,7 +6,7 @@
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
-//!   [`readme`] is the walk of the README;
+//!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
@@ -25,6 +25,7 @@ mod codes;
 mod command;
 mod edges;
 mod harness;
+mod operators;
 mod readme;
 mod routes;
 mod transcripts;

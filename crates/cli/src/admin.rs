@@ -35,8 +35,8 @@ pub enum Command {
     /// What was used after the backup was made is unknown, so all of it ends: every recovery code, every login, every enrollment that was not
     /// confirmed. Codes up to now are refused; authenticators stay, and the next code of each works. If it is cut short, run it again.
     Restored {
-        /// Since when it is unknown what happened: when the backup was made, or earlier. For example 2026-01-31T22:00:00Z
-        #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+        /// Since when it is unknown what happened: when the backup was made, or earlier. For example 2026-01-31T22:00:00Z, or 2026-01-31
+        #[arg(long, value_name = "TIME", value_parser = moment)]
         since: SystemTime,
         #[command(flatten)]
         flags: Flags,
@@ -61,6 +61,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             runtime.block_on(restored(since, &Settings::load(flags)?))
         }
     }
+}
+
+/// A day alone is its begin.
+fn moment(text: &str) -> Result<SystemTime, humantime::TimestampError> {
+    humantime::parse_rfc3339_weak(text)
+        .or_else(|error| humantime::parse_rfc3339_weak(&format!("{text}T00:00:00Z")).map_err(|_not_a_day_either| error))
 }
 
 async fn restored(since: Timestamp, settings: &Settings) -> Result<(), Failure> {

@@ -10,6 +10,7 @@
 pub mod ambient;
 pub mod change;
 pub mod enroll;
+mod everybody;
 mod gate;
 pub mod hashing;
 pub mod keyring;

@@ -1,7 +1,7 @@
 //! After a backup was restored: nothing that may have been used since it was made counts any more. One pass over everybody, that can be run
 //! again as often as it is cut short.
 
-use matrix_2fa_core::event::SERVER;
+use matrix_2fa_core::Account;
 use matrix_2fa_store::{Commit, Expected, Kind, RecordChange};
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
 
-/// Users or records in one step.
+/// Records in one step.
 const PAGE: usize = 256;
 
 /// What the pass over everybody found.
@@ -30,29 +30,31 @@ impl Engine {
     /// Ends every set of recovery codes and every pending enrollment, refuses every code up to now, and ends whatever was proved or begun.
     /// `tell` hears how many accounts are done. The server must not serve meanwhile.
     pub async fn make_restored_safe(&self, tell: impl Fn(u64) + Send + Sync) -> Result<Restored, EngineError> {
-        let mut found = Restored::default();
         for kind in [SESSION, LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
             self.delete_all(kind).await?;
         }
-        let from = Origination { operation: Some("admin restored".to_owned()), ..Origination::default() };
-        let mut after = SERVER.to_owned();
-        loop {
-            let page = self.store.users(Some(&after), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after.clone_from(last);
-            for user in &page {
-                let cx = self.context(user, &from);
-                let before = self.account(user).await?;
+        let mut found = Restored::default();
+        let count = |page: Vec<(String, Account)>| {
+            for (user, before) in page {
                 found.accounts += 1;
                 found.enrolled += u64::from(before.is_enrolled());
                 found.recovery += u64::from(before.recovery().is_some());
-                if before.sealed_seeds().count() > before.authenticators().len() {
-                    found.pending.push(user.clone());
-                }
-                self.transact(user, |account| Ok((account.restored(&cx, cx.now), Vec::new()))).await?;
+                let pending = before.sealed_seeds().count() > before.authenticators().len();
+                found.pending.extend(pending.then_some(user));
             }
             tell(found.accounts);
-        }
+        };
+        self.everybody(|engine, user| async move { engine.make_account_safe(user).await }, count).await?;
+        Ok(found)
+    }
+
+    /// Gives the account as it was before.
+    async fn make_account_safe(&self, user: String) -> Result<(String, Account), EngineError> {
+        let from = Origination { operation: Some("admin restored".to_owned()), ..Origination::default() };
+        let cx = self.context(&user, &from);
+        let before = self.account(&user).await?;
+        self.transact(&user, |account| Ok((account.restored(&cx, cx.now), Vec::new()))).await?;
+        Ok((user, before))
     }
 
     async fn delete_all(&self, kind: Kind) -> Result<(), EngineError> {

@@ -9,14 +9,9 @@
 use std::collections::BTreeMap;
 
 use matrix_2fa_core::{Account, Event, EventKind, SealedSeed, event::Origin, event::SERVER};
-use tokio::task::JoinSet;
 
 use crate::{Engine, EngineError, KeyError};
 
-/// Users read in one step.
-const PAGE: usize = 512;
-/// Accounts sealed at the same time: they share a flush, and leave room for those who log in.
-const AT_ONCE: usize = 32;
 /// Seals that do not open and are named; the others are only counted.
 const NAMED: usize = 20;
 
@@ -103,26 +98,24 @@ impl Engine {
         let ids = self.keys.ids(&*self.store).await?;
         let mut census = Census::default();
         let mut seeds: BTreeMap<String, u64> = BTreeMap::new();
-        let mut after = SERVER.to_owned();
-        loop {
-            let page = self.store.users(Some(&after), PAGE).await.map_err(EngineError::from)?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(last);
-            for user in page {
-                let account = self.account(&user).await?;
-                census.accounts += 1;
-                for (id, sealed) in account.sealed_seeds() {
-                    *seeds.entry(sealed.key_id.clone()).or_default() += 1;
-                    if self.keys.open(&user, id, sealed).is_err() {
-                        census.broken += 1;
-                        if census.named.len() < NAMED {
-                            census.named.push((user.clone(), id.to_owned()));
-                        }
-                    }
-                }
+        let look = |engine: Self, user: String| async move {
+            let account = engine.account(&user).await?;
+            let seals = account.sealed_seeds().map(|(id, sealed)| {
+                let broken = engine.keys.open(&user, id, sealed).is_err().then(|| (user.clone(), id.to_owned()));
+                (sealed.key_id.clone(), broken)
+            });
+            Ok(seals.collect::<Vec<_>>())
+        };
+        let count = |page: Vec<Vec<(String, Option<(String, String)>)>>| {
+            census.accounts += page.len() as u64;
+            for (key, broken) in page.into_iter().flatten() {
+                *seeds.entry(key).or_default() += 1;
+                census.broken += u64::from(broken.is_some());
+                census.named.extend(broken.filter(|_| census.named.len() < NAMED));
             }
             tell(&Progress { accounts: census.accounts, resealed: 0, broken: census.broken });
-        }
+        };
+        self.everybody(look, count).await?;
         census.seeds = ids.into_iter().map(|id| (seeds.remove(&id).unwrap_or(0), id)).map(|(n, id)| (id, n)).collect();
         census.seeds.extend(seeds);
         Ok(census)
@@ -148,27 +141,16 @@ impl Engine {
 
     async fn reseal_everybody(&self, tell: &(impl Fn(&Progress) + Send + Sync)) -> Result<Progress, EngineError> {
         let mut progress = Progress::default();
-        let mut after = SERVER.to_owned();
-        loop {
-            let page = self.store.users(Some(&after), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(progress) };
-            after.clone_from(last);
-            for some in page.chunks(AT_ONCE) {
-                let mut tasks = JoinSet::new();
-                for user in some {
-                    let (engine, user) = (self.clone(), user.clone());
-                    tasks.spawn(async move { engine.reseal(&user).await });
-                }
-                while let Some(done) = tasks.join_next().await {
-                    let failed = |error| EngineError::from(matrix_2fa_store::StoreError::Unavailable(Box::new(error)));
-                    let (resealed, broken) = done.map_err(failed)??;
-                    progress.accounts += 1;
-                    progress.resealed += resealed;
-                    progress.broken += broken;
-                }
+        let count = |page: Vec<(u64, u64)>| {
+            for (resealed, broken) in page {
+                progress.accounts += 1;
+                progress.resealed += resealed;
+                progress.broken += broken;
             }
             tell(&progress);
-        }
+        };
+        self.everybody(|engine, user| async move { engine.reseal(&user).await }, count).await?;
+        Ok(progress)
     }
 
     /// Seals the seeds of one account with the active key. A seal that does not open is left for [`Engine::check_keys`] to name; it must
