@@ -94,18 +94,16 @@ impl Guard {
         }
         let file = self.marker.display();
         match read_marker(&self.marker)? {
-            Some(marker) if marker.store != life.store => {
-                return Err(Failure::start(format!(
-                    "the marker {file} belongs to another store than the one in the data folder; \
-                     if that is as it should be, remove the marker"
-                )));
-            }
+            Some(marker) if marker.store != life.store => Err(Failure::start(format!(
+                "the marker {file} belongs to another store than the one in the data folder; \
+                 if that is as it should be, remove the marker"
+            ))),
             Some(marker) if marker.count > life.count => {
                 let what = format!(
                     "the store is older than its last run (it counts {}, the marker {file} {}): it was restored from a backup",
                     life.count, marker.count
                 );
-                return Err(restored(&what, life.at));
+                Err(restored(&what, life.at))
             }
             _ => self.beat().await,
         }

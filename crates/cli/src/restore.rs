@@ -146,7 +146,7 @@ impl Filling {
         }
         match entry {
             Entry::Account { user, account } => {
-                let account = Some(AccountChange { user, expected: 0, account });
+                let account = Some(AccountChange { user, expected: 0, account: *account });
                 self.commit(Commit { account, ..Commit::default() }).await
             }
             Entry::Event(event) => {

@@ -58,6 +58,13 @@ pub struct Census {
     pub named: Vec<(String, String)>,
 }
 
+/// One sealed seed.
+struct Seal {
+    key: String,
+    /// If it does not open: user and authenticator.
+    broken: Option<(String, String)>,
+}
+
 impl Engine {
     /// Was a rotation begun that is not finished?
     pub async fn is_rotating(&self) -> Result<bool, RotationError> {
@@ -102,13 +109,13 @@ impl Engine {
             let account = engine.account(&user).await?;
             let seals = account.sealed_seeds().map(|(id, sealed)| {
                 let broken = engine.keys.open(&user, id, sealed).is_err().then(|| (user.clone(), id.to_owned()));
-                (sealed.key_id.clone(), broken)
+                Seal { key: sealed.key_id.clone(), broken }
             });
-            Ok(seals.collect::<Vec<_>>())
+            Ok(seals.collect())
         };
-        let count = |page: Vec<Vec<(String, Option<(String, String)>)>>| {
+        let count = |page: Vec<Vec<Seal>>| {
             census.accounts += page.len() as u64;
-            for (key, broken) in page.into_iter().flatten() {
+            for Seal { key, broken } in page.into_iter().flatten() {
                 *seeds.entry(key).or_default() += 1;
                 census.broken += u64::from(broken.is_some());
                 census.named.extend(broken.filter(|_| census.named.len() < NAMED));

@@ -1,5 +1,5 @@
 //! Key files, the record of them, and rotation.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use std::{
     fs,

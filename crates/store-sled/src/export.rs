@@ -88,7 +88,7 @@ pub fn run(shared: &Shared, mut each: EachEntry) -> Result<(), StoreError> {
         let user = keys::user(key).ok_or_else(crate::not_text)?.to_owned();
         let stored = values::decode_account(stored)?;
         // Version 0: a user who has events, and never had an account.
-        if stored.version > 0 { give(Entry::Account { user, account: stored.account }) } else { Ok(()) }
+        if stored.version > 0 { give(Entry::Account { user, account: Box::new(stored.account) }) } else { Ok(()) }
     })?;
     if let Some(last) = last_block {
         for block in shared.db.range(keys::EVENTS..=&*last) {

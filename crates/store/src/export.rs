@@ -12,7 +12,7 @@ pub enum Entry {
         /// Whose.
         user: String,
         /// The value.
-        account: Account,
+        account: Box<Account>,
     },
     /// An audit line.
     Event(Event),

@@ -141,7 +141,8 @@ impl Store for MemoryStore {
             let state = self.state();
             (state.accounts.clone(), state.events.clone(), state.records.clone())
         };
-        let accounts = accounts.into_iter().map(|(user, stored)| Entry::Account { user, account: stored.account });
+        let accounts =
+            accounts.into_iter().map(|(user, stored)| Entry::Account { user, account: Box::new(stored.account) });
         let records = records.into_iter().map(|((kind, key), record)| Entry::Record {
             kind: kind.0.to_owned(),
             key,

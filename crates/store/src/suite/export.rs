@@ -55,7 +55,7 @@ pub async fn an_export_brought_into_another_store_is_the_same(store: Arc<dyn Sto
         some
     };
     let kinds: [fn(&Entry) -> bool; 3] = [
-        |entry| matches!(entry, Entry::Account { account, .. } if *account != Account::default()),
+        |entry| matches!(entry, Entry::Account { account, .. } if **account != Account::default()),
         |entry| matches!(entry, Entry::Event(_)),
         |entry| matches!(entry, Entry::Record { .. }),
     ];
@@ -105,7 +105,7 @@ pub async fn an_export_is_of_one_moment(store: Arc<dyn Store>) {
         let (mut first, mut events, mut moving) = (None, 0, Vec::new());
         for entry in &entries {
             match entry {
-                Entry::Account { user, account } if user == "@a:b" => first = Some(account),
+                Entry::Account { user, account } if user == "@a:b" => first = Some(account.as_ref().clone()),
                 Entry::Event(_) => events += 1,
                 Entry::Record { key, bytes, .. } => {
                     moving.push((key.clone(), String::from_utf8(bytes.clone()).unwrap()))
@@ -114,7 +114,7 @@ pub async fn an_export_is_of_one_moment(store: Arc<dyn Store>) {
             }
         }
         let n = events - 1;
-        assert_eq!(first, Some(&account(&n.to_string())));
+        assert_eq!(first, Some(account(&n.to_string())));
         // A record that moves from key to key is there once.
         assert_eq!(moving, [(place(n), n.to_string())]);
         assert!(n >= last && entries.len() == 3000 + 1 + events + 1);
