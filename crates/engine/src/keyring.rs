@@ -2,7 +2,7 @@
 //! copied to another user does not open.
 //!
 //! One key is active: it seals. Those before it still open until everything is sealed anew ([`rotation`](crate::rotation)) and they are
-//! removed. Each is a [file] of its own; which of them count, and which is active, says a record of the [store](set), which also holds
+//! removed. Each is a file of its own; which of them count, and which is active, says a record of the store, which also holds
 //! the server's secret for keyed digests, sealed with each of them. So a digest outlives every rotation, and a key file that does not
 //! open that secret is refused before anybody could be taken for a user without a second factor.
 
