@@ -24,6 +24,7 @@
 
 mod answer;
 mod body;
+mod browser;
 mod phone;
 mod process;
 mod request;
@@ -32,8 +33,9 @@ mod server;
 mod user;
 
 pub use answer::Answer;
-pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
-pub use phone::Phone;
+pub use body::{PASSWORD, RECOVERY, SSO, TOKEN, TOTP, auth, stage, with};
+pub use browser::{Browser, Page};
+pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};

@@ -15,7 +15,7 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     guard,
-    settings::{Flags, Settings},
+    settings::{DataFlags, Flags, Settings},
 };
 
 /// What an administrator can do.
@@ -28,7 +28,7 @@ pub enum Command {
         /// The user: @user:localhost, or the part before the colon
         user: String,
         #[command(flatten)]
-        flags: Flags,
+        flags: DataFlags,
     },
     /// Say that the store was restored from a backup, and make it safe; the server must be stopped
     ///
@@ -39,7 +39,7 @@ pub enum Command {
         #[arg(long, value_name = "TIME", value_parser = moment)]
         since: SystemTime,
         #[command(flatten)]
-        flags: Flags,
+        flags: Box<Flags>,
     },
 }
 
@@ -47,7 +47,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Reset { user, flags } => {
-            let mut settings = Settings::load(flags)?;
+            let mut settings = Settings::load(&flags.into())?;
             // A full id says itself to which server it belongs.
             if let Some((_, server)) = user.split_once(':') {
                 server.clone_into(&mut settings.server_name);

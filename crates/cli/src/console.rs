@@ -16,6 +16,11 @@ pub fn progress(line: &str) {
     let _ = writeln!(stderr().lock(), "{line}");
 }
 
+/// What somebody should mend, on stderr and whatever is logged.
+pub fn warn(line: &str) {
+    let _ = writeln!(stderr().lock(), "matrix-2fa: warning: {line}");
+}
+
 /// Why it did not work: one line on stderr.
 pub fn complain(failure: &Failure) {
     let _ = writeln!(stderr().lock(), "matrix-2fa: {failure}");

@@ -3,7 +3,7 @@
 
 use std::{
     fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use matrix_2fa_homeserver::LocalHomeserver;
 use matrix_2fa_store::Store;
 use matrix_2fa_store_sled::{Options, SledStore};
 
-use crate::{failure::Failure, guard::Guard, settings::Settings};
+use crate::{console, failure::Failure, guard::Guard, settings::Settings};
 
 /// Everything that lives in the data folder, opened.
 #[derive(Clone)]
@@ -74,11 +74,16 @@ impl Data {
 /// Opens the store; makes it if there is none.
 pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
     let path = store_folder(&settings.data);
+    warn_if_open(&settings.data);
+    warn_if_open(&path);
     let options = Options { cache_bytes: settings.cache_mib.saturating_mul(1024 * 1024), ..Options::default() };
     // Opening repairs a store that was killed, which can take a while.
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;
     let store = opened.map_err(|error| Failure::because(&error))?.map_err(|error| Failure::because(&error))?;
-    Ok(Arc::new(store))
+    let store: Arc<dyn Store> = Arc::new(store);
+    #[cfg(feature = "faults")]
+    let store = crate::faulty::wrap(store);
+    Ok(store)
 }
 
 /// Makes a folder for its owner only, if it does not exist.
@@ -88,6 +93,19 @@ pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-fn store_folder(data: &Path) -> PathBuf {
+/// We make these folders for their owner alone. One that was there before may be open to others on purpose (to a backup), so this is no
+/// reason not to start; key files are strictly their owner's.
+fn warn_if_open(folder: &Path) {
+    let mode = folder.metadata().map_or(0, |folder| folder.permissions().mode() & 0o777);
+    if mode & 0o077 != 0 {
+        let shown = folder.display();
+        console::warn(&format!(
+            "others on this machine can look into {shown} (mode {mode:03o}): run chmod 700 {shown}"
+        ));
+    }
+}
+
+/// Where the store is.
+pub fn store_folder(data: &Path) -> PathBuf {
     data.join("store")
 }

@@ -83,6 +83,12 @@ impl Guard {
 
     /// Lets the store be used, and counts it; or says why not and what to do.
     pub async fn admit(&self) -> Result<(), Failure> {
+        self.judge().await?;
+        self.beat().await
+    }
+
+    /// May the store be used? If not: why, and what to do.
+    pub async fn judge(&self) -> Result<(), Failure> {
         let (_, life) = self.stored().await?;
         match life.state {
             State::Whole => {}
@@ -105,7 +111,7 @@ impl Guard {
                 );
                 Err(restored(&what, life.at))
             }
-            _ => self.beat().await,
+            _ => Ok(()),
         }
     }
 

@@ -1,24 +1,29 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder, and `guard.rs` asks whether it is an old copy · `serve.rs`, `admin.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the
-//! commands, and `control.rs` has the running server do them · `connections.rs` accepts clients · `clock.rs` is the wall clock, or the
-//! one that tests move.
+//! folder, and `guard.rs` asks whether it is an old copy · `serve.rs`, `admin.rs`, `check.rs`, `keys.rs`, `backup.rs` and `restore.rs`
+//! are the commands, and `control.rs` has the running server do them · `connections.rs` accepts connections · `proxies.rs` says whose
+//! they are · `clock.rs` is the wall clock, or the one that tests move · `time_source.rs` compares it with another.
 
 mod admin;
 mod archive;
 mod backup;
+mod check;
 mod clock;
 mod connections;
 mod console;
 mod control;
 mod data;
 mod failure;
+#[cfg(feature = "faults")]
+mod faulty;
 mod guard;
 mod keys;
+mod proxies;
 mod restore;
 mod serve;
 mod settings;
+mod time_source;
 
 use std::process::ExitCode;
 
@@ -49,10 +54,13 @@ Exit codes:  0 done; 1 it failed while it ran; 2 it did not start: a wrong flag,
 enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
-    Serve(#[command(flatten)] Flags),
+    Serve(#[command(flatten)] Box<Flags>),
     /// Help a user who is locked out, or a server that lost its newest data
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look whether everything is as it should be: limits, folder, keys, seeds, clock; the server must be stopped
+    #[command(after_help = SETTINGS_HELP)]
+    Check(#[command(flatten)] Box<Flags>),
     /// Rotate and check the keys that seal the secrets in the store
     #[command(subcommand)]
     Keys(keys::Command),
@@ -73,6 +81,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(flags) => serve::run(&flags),
         Command::Admin(command) => admin::run(&command),
+        Command::Check(flags) => check::run(&flags),
         Command::Keys(command) => keys::run(&command),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),

@@ -19,6 +19,7 @@ use crate::{
     failure::{Failure, chain},
     guard::Guard,
     settings::{Flags, Settings},
+    time_source,
 };
 
 /// How often expired records are swept.
@@ -56,7 +57,16 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         let engine = engine.clone();
         tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
     };
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
+    tracing::info!("{}", settings.odds_in_words());
+    if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on loopback without trusted_proxies: no limit by address, for whoever comes through a proxy"
+        );
+    }
+    if let Some(source) = settings.time_source.clone() {
+        tokio::spawn(time_source::watch(source));
+    }
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
     let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
     let stop = stop_signal()?;
@@ -65,8 +75,9 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tracing::info!("stopping");
         host.close();
     };
+    clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
-    connections::serve(listener, routes, stopping, GRACE).await;
+    connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
     for task in [sweeper, upkeep, control] {
         task.abort();
         let _ = task.await;
@@ -121,7 +132,7 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
     loop {
         interval.tick().await;
         if finish_forgetting(&host, &two_factor).await.is_err() {
-            tracing::warn!("a deactivated user is not yet forgotten; it is tried again");
+            tracing::warn!("not every deactivated user is forgotten yet; it is tried again");
         }
         loop {
             match store.sweep(two_factor.engine().now(), SWEEP_STEP).await {
@@ -138,9 +149,7 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
 
 fn start_log(filter: &str) -> Result<(), Failure> {
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
-    // The store tells every page that it turns, which drowns everything else; who wants that names it.
-    let quiet = if filter.contains("sled") { "" } else { "sled=warn," };
-    let filter = EnvFilter::builder().parse(format!("{quiet}{filter}")).map_err(bad)?;
+    let filter = EnvFilter::builder().parse(filter).map_err(bad)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining about a closed stderr on stderr would panic.
     let log = log.log_internal_errors(false);

@@ -6,6 +6,7 @@ use matrix_2fa_store::{Commit, Expected, Kind, RecordChange};
 
 use crate::{
     Engine, EngineError, Origination,
+    page_sessions::PAGE_SESSION,
     sessions::SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
@@ -30,7 +31,7 @@ impl Engine {
     /// Ends every set of recovery codes and every pending enrollment, refuses every code up to now, and ends whatever was proved or begun.
     /// `tell` hears how many accounts are done. The server must not serve meanwhile.
     pub async fn make_restored_safe(&self, tell: impl Fn(u64) + Send + Sync) -> Result<Restored, EngineError> {
-        for kind in [SESSION, LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
+        for kind in [SESSION, PAGE_SESSION, LOGIN_TOKEN, PROOF, RECOVERY_LOGIN] {
             self.delete_all(kind).await?;
         }
         let mut found = Restored::default();

@@ -11,6 +11,7 @@
 
 pub mod codec;
 pub mod export;
+pub mod fault;
 mod memory;
 #[cfg(feature = "suite")]
 pub mod suite;

@@ -1,4 +1,4 @@
-//! What the real-client tests need: oathtool, matrix-nio and pyotp, matrix-js-sdk and a node that can run it. Everything but oathtool
+//! What the real-client tests need: oathtool, chromium, matrix-nio and pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Everything but oathtool
 //! goes under target/; versions are pinned in tests/clients.
 
 use std::path::{Path, PathBuf};
@@ -15,13 +15,20 @@ const NODE: u32 = 22;
 pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
-    for program in ["oathtool", "curl", "jq"] {
+    oathtool(workspace)?;
+    for program in ["curl", "jq", "strace"] {
         debian(shell, program, program, &["--version"])?;
     }
+    debian(shell, "chromium", "chromium", &["--version"])?;
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
     Ok(vec![("MATRIX_2FA_PYTHON", python), ("MATRIX_2FA_NODE", node), ("MATRIX_2FA_JS", modules)])
+}
+
+/// Makes the codes of every test.
+pub fn oathtool(workspace: &Workspace) -> Result<()> {
+    debian(&workspace.shell, "oathtool", "oathtool", &["--version"])
 }
 
 /// A program of Debian's: installed if it is missing, we are root, and there is an apt-get.
@@ -70,7 +77,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     }
     debian(shell, "node", "nodejs", &["--version"])?;
     debian(shell, "npm", "npm", &["--version"])?;
-    eprintln!("\ninstalling matrix-js-sdk under {}", folder.display());
+    eprintln!("\ninstalling matrix-js-sdk, playwright-core and axe-core under {}", folder.display());
     shell.create_dir(folder.join("bin"))?;
     for file in ["package.json", "package-lock.json"] {
         shell.copy_file(source.join(file), folder.join(file))?;
@@ -78,7 +85,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     let inside = shell.push_dir(folder);
     cmd!(shell, "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error")
         .run()
-        .context("cannot install matrix-js-sdk from the npm registry")?;
+        .context("cannot install matrix-js-sdk, playwright-core and axe-core from the npm registry")?;
     drop(inside);
     shell.remove_path(&node)?;
     std::os::unix::fs::symlink(new_enough(shell, folder)?, &node)?;
