@@ -7,7 +7,7 @@
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
 //! * [`limits`] is what one address and the whole server may try; [`logs`] reads a server's log.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
-//!   [`readme`] is the walk of the README;
+//!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`crash`] kills servers at random moments, and shows that it would find five faults.
 //! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
@@ -32,6 +32,7 @@ mod edges;
 mod harness;
 mod limits;
 mod logs;
+mod operators;
 mod pages;
 mod readme;
 mod routes;

@@ -40,7 +40,7 @@ impl Bench {
         std::fs::create_dir_all(data)?;
         let options = Options { cache_bytes: 1 << 30, ..Options::default() };
         let store = Arc::new(SledStore::open(&data.join("store"), options)?);
-        let keys = Keyring::open_or_create(&data.join("matrix-2fa.key"), &*store, &OsRandom).await?;
+        let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let engine = Engine::new(store.clone(), keys, clock, Arc::new(OsRandom), EngineSettings::default());
         Ok(Self { store, engine })

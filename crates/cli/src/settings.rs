@@ -31,6 +31,10 @@ use crate::{
 pub struct Settings {
     pub listen: SocketAddr,
     pub data: PathBuf,
+    #[serde(default)]
+    pub keys: Option<PathBuf>,
+    #[serde(default)]
+    pub state: Option<PathBuf>,
     pub server_name: String,
     pub open_registration: bool,
     pub policy: Policy,
@@ -108,6 +112,16 @@ impl Settings {
         }
         self.check_pages()?;
         self.check_limits()
+    }
+
+    /// Where the key files are.
+    pub fn key_folder(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
+    }
+
+    /// Where the marker is that tells a restored store.
+    pub fn state_folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.data.clone())
     }
 
     /// The part that the homeserver needs.

@@ -19,10 +19,20 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// Folder of the store and the key file; made on the first run [default: ./data]
+    /// Folder of the store, and of what the next two settings do not put elsewhere; made on the first run [default: ./data]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+
+    /// Folder of the key files that seal the secrets in the store [default: keys in the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+
+    /// Folder of the marker by which a restored store is noticed; put it where backups and snapshots do not reach [default: the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
 
     /// The part of a Matrix id after the colon; cannot change later [default: localhost]
     #[arg(long, value_name = "NAME")]
@@ -216,6 +226,8 @@ impl Flags {
             config: None,
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 8008))),
             data: Some("./data".into()),
+            keys: None,
+            state: None,
             server_name: Some("localhost".to_owned()),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),

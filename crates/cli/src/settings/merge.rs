@@ -108,6 +108,8 @@ mod tests {
             Figment::from(Serialized::defaults(Flags::defaults())).extract().expect("the defaults are legal");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8008");
         let every = Flags {
+            keys: Some("keys".into()),
+            state: Some("state".into()),
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
