@@ -20,7 +20,7 @@ async fn r60_debug_of_what_the_engine_hands_out() {
     let engine = Engine::new(store, Keyring::ephemeral(&OsRandom), clock, Arc::new(OsRandom), settings);
     let from = Origination::default();
 
-    assert_eq!(format!("{:?}", engine.keys()), r#"Keyring { id: "ephemeral", .. }"#);
+    assert_eq!(format!("{:?}", engine.keys()), r#"Keyring { active: "ephemeral", .. }"#);
     let begun = engine.enroll(USER, &from, "token", "phone").await.unwrap().unwrap();
     assert_eq!(format!("{begun:?}"), format!("Enrollment {{ id: {:?}, .. }}", begun.id));
     let code = code_at(Params::default(), &begun.seed, NOW).unwrap();
