@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::routes::views::reorders;
+
 /// A place for a login token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -54,7 +56,7 @@ const TOKEN: &str = "loginToken";
 impl Target {
     pub(crate) fn judge(given: &str, trusted: &[String]) -> Result<Self, BadTarget> {
         // The parser drops or mends these; what is judged must be what a browser would see.
-        let strange = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+        let strange = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || reorders(c);
         if given.is_empty() {
             return Err(BadTarget::Missing);
         }
