@@ -1,4 +1,4 @@
-//! The hosted pages in a real chromium: `browser/pages.mjs` drives it with playwright-core, with matrix-js-sdk as the client that waits,
+//! The hosted pages in a real chromium: the scripts of `browser/` drive it with playwright-core, with matrix-js-sdk as the client that waits,
 //! and axe-core looks at every page. With `MATRIX_2FA_SCREENSHOTS=<folder>` every state is kept as a picture.
 //!
 //! Chromium and the modules are not part of the repository: `cargo xtask test` installs them.
@@ -9,15 +9,32 @@ use crate::harness::{Needs, Server, client_tool};
 
 #[test]
 fn people_log_in_and_confirm_on_the_pages() {
-    let Some(server) = Server::start_with(Needs::Clock) else { return };
+    drive("pages.mjs", Needs::Clock);
+}
+
+#[test]
+fn people_manage_their_factors_on_the_account_page() {
+    drive("account.mjs", Needs::Clock);
+}
+
+#[test]
+fn people_set_a_factor_up_on_the_way_in() {
+    drive("way_in.mjs", Needs::Settings(&[("MATRIX_2FA_POLICY", "required")]));
+}
+
+fn drive(script: &str, needs: Needs<'_>) {
+    let Some(server) = Server::start_with(needs) else { return };
     let (node, modules) = (client_tool("MATRIX_2FA_NODE", "js/bin/node"), client_tool("MATRIX_2FA_JS", "js"));
     // node looks for modules beside the scripts, and the tree stays clean of them.
-    for script in ["harness.mjs", "pages.mjs"] {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(script);
-        fs::copy(source, modules.join(script)).expect("copied");
+    for file in ["harness.mjs", script] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(file);
+        // Not copied over: another test may be reading it.
+        let beside = modules.join(format!("{file}.{script}"));
+        fs::copy(source, &beside).expect("copied");
+        fs::rename(beside, modules.join(file)).expect("renamed");
     }
     let mut command = Command::new(node);
-    command.arg(modules.join("pages.mjs")).env("MATRIX_2FA_URL", server.base_url());
+    command.arg(modules.join(script)).env("MATRIX_2FA_URL", server.base_url());
     let output = command.output().expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.trim().ends_with("all steps passed"), "{out}\n{err}");

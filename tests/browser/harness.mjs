@@ -34,9 +34,9 @@ async function clock(now_ms) {
     return now_ms ?? (await response.json()).now_ms;
 }
 
-/** Somebody with an authenticator and recovery codes. */
+/** Somebody with an authenticator and recovery codes, if `enrolled`. */
 export class Person {
-    static async enrolled(name) {
+    static async registered(name) {
         const person = new Person();
         person.name = name;
         person.password = `correct horse ${name}`;
@@ -46,6 +46,10 @@ export class Person {
         });
         assert.equal(made.status, 200, JSON.stringify(made.body));
         Object.assign(person, { id: made.body.user_id, token: made.body.access_token, device: made.body.device_id, last: 0 });
+        return person;
+    }
+    static async enrolled(name) {
+        const person = await Person.registered(name);
         const begun = await person.api("POST", "account/two-factor/totp", { auth: person.stage() });
         person.seed = begun.body.seed;
         const confirmed = await person.api("POST", "account/two-factor/totp/confirm", { id: begun.body.id, token: await person.code() });
@@ -66,6 +70,21 @@ export class Person {
         this.last = step;
         return execFileSync("oathtool", ["--totp", "--base32", `--now=@${(step * STEP_MS) / 1000}`, this.seed]).toString().trim();
     }
+}
+
+/** Lets time pass. */
+export async function wait(ms) {
+    await clock((await clock()) + ms);
+}
+
+/** What a phone's camera reads from the screen: the secret in the QR code. */
+export async function scan(page) {
+    const picture = await page.screenshot({ fullPage: true });
+    const uri = execFileSync("zbarimg", ["--quiet", "--raw", "-"], { input: picture, stdio: ["pipe", "pipe", "ignore"] }).toString().trim();
+    assert.match(uri, /^otpauth:\/\/totp\/[^:]+:%40/);
+    const shown = (await page.locator(".secret").innerText()).replaceAll(" ", "");
+    assert.equal(new URL(uri).searchParams.get("secret"), shown, "the picture and the key are the same secret");
+    return shown;
 }
 
 export const browser = await chromium.launch({
@@ -112,6 +131,19 @@ export async function seen(page, name) {
         }
     }
     looked.add(name);
+}
+
+/** Everything that a page transfers while `act` leads to it, headers and all files included, as a browser without a cache gets it. */
+export async function weighs(page, limit, act) {
+    const session = await page.context().newCDPSession(page);
+    await session.send("Network.enable");
+    await session.send("Network.setCacheDisabled", { cacheDisabled: true });
+    let bytes = 0;
+    session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
+    await act();
+    await page.waitForLoadState("networkidle");
+    await session.detach();
+    assert.ok(bytes > 500 && bytes < limit, `${page.url()} weighs ${bytes} bytes`);
 }
 
 /** What loading an address transfers, headers and all files included. */

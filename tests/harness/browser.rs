@@ -61,6 +61,22 @@ impl Browser {
         self.follow(self.post(&page.path, &fields))
     }
 
+    /// Sends the form of a page that leads to `action`.
+    #[track_caller]
+    pub fn submit_to(&self, page: &Page, action: &str, fields: &[(&str, &str)]) -> Page {
+        let (_, form) = page.html.split_once(&format!("action=\"{action}\"")).unwrap_or_else(|| {
+            panic!("no form leads to {action}\n{page:?}");
+        });
+        let form = form.split("</form>").next().unwrap_or_default();
+        // What the page itself put into the form, as a browser sends it.
+        let hidden = form.split("<input type=\"hidden\" name=\"").skip(1).map(|rest| {
+            let (name, rest) = rest.split_once("\" value=\"").expect("a value");
+            (name, rest.split('"').next().unwrap_or_default())
+        });
+        let fields: Vec<(&str, &str)> = hidden.chain(fields.iter().copied()).collect();
+        self.follow(self.post(action, &fields))
+    }
+
     fn follow(&self, mut page: Page) -> Page {
         while let Some(next) = page.location().filter(|next| next.starts_with('/')) {
             page = self.get(&next);

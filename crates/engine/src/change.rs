@@ -1,7 +1,7 @@
 //! Changes that need a fresh proof (which the caller has), and the administrator's.
 
 use matrix_2fa_core::{
-    Account, Authenticator, RecoveryCode, Transition,
+    Account, Authenticator, Context, RecoveryCode, Transition,
     account::{ChangeRefused, Removal},
 };
 
@@ -31,7 +31,7 @@ impl Engine {
         name: &str,
     ) -> Result<Result<Authenticator, ChangeRefused>, EngineError> {
         let cx = self.context(user, from);
-        self.change(user, |account| account.rename(&cx, id, name)).await
+        self.change(user, from, &cx, |account| account.rename(&cx, id, name)).await
     }
 
     /// Removes one authenticator.
@@ -42,7 +42,7 @@ impl Engine {
         id: &str,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
         let (cx, policy) = (self.context(user, from), self.settings.policy);
-        self.change(user, |account| account.remove(&cx, policy, id)).await
+        self.change(user, from, &cx, |account| account.remove(&cx, policy, id)).await
     }
 
     /// Turns factors off.
@@ -53,7 +53,7 @@ impl Engine {
         what: Disable,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
         let (cx, policy) = (self.context(user, from), self.settings.policy);
-        self.change(user, |account| match what {
+        self.change(user, from, &cx, |account| match what {
             Disable::Everything => account.disable(&cx, policy),
             Disable::Recovery => account.drop_recovery(&cx),
         })
@@ -77,20 +77,20 @@ impl Engine {
             return Ok(Err(ChangeRefused::NotEnrolled));
         }
         let (set, codes) = self.fresh_recovery_set(cx.now, place).await?;
-        let done = self.change(user, |account| account.regenerate(&cx, set.clone())).await?;
+        let done = self.change(user, from, &cx, |account| account.regenerate(&cx, set.clone())).await?;
         Ok(done.map(|()| codes))
     }
 
     /// An administrator removes every factor and counter of a user.
     pub async fn reset(&self, user: &str, from: &Origination) -> Result<Removal, EngineError> {
         let cx = self.context(user, from);
-        self.change(user, |account| account.reset(&cx)).await
+        self.change(user, from, &cx, |account| account.reset(&cx)).await
     }
 
     /// An administrator lifts a lock.
     pub async fn unlock(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
-        self.change(user, |account| account.unlock(&cx)).await
+        self.change(user, from, &cx, |account| account.unlock(&cx)).await
     }
 
     /// The user is deactivated: seeds, codes, pending states, sessions and tickets go.
@@ -114,8 +114,15 @@ impl Engine {
     async fn change<O>(
         &self,
         user: &str,
+        from: &Origination,
+        cx: &Context,
         mut decide: impl FnMut(&Account) -> Transition<O> + Send,
     ) -> Result<O, EngineError> {
-        self.transact(user, |account| Ok((decide(account), Vec::new()))).await
+        self.transact(user, |account| {
+            let transition = decide(account);
+            let step = from.page.as_ref().filter(|_| transition.account.is_some());
+            Ok((transition, self.page_changes(step, cx.now)?))
+        })
+        .await
     }
 }

@@ -111,7 +111,13 @@ impl Engine {
         let first = matches!(decide(&account, None)?.outcome, Confirmation::Confirmed { first: true, .. });
         let fresh = if first { Some(self.fresh_recovery_set(cx.now, self.renewal_place(user)?).await?) } else { None };
         let set = fresh.as_ref().map(|(set, _)| set);
-        let confirmation = self.transact(user, |account| Ok((decide(account, set.cloned())?, Vec::new()))).await?;
+        let decided = |account: &Account| {
+            let transition = decide(account, set.cloned())?;
+            let confirmed = matches!(transition.outcome, Confirmation::Confirmed { .. });
+            let page = if confirmed { self.page_changes(from.page.as_ref(), cx.now)? } else { Vec::new() };
+            Ok((transition, page))
+        };
+        let confirmation = self.transact(user, decided).await?;
         Ok(match confirmation {
             Confirmation::Confirmed { authenticator, first } => {
                 let recovery = fresh.filter(|_| first).map(|(_, codes)| codes);

@@ -39,6 +39,7 @@ use matrix_2fa_core::{
     throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
+use page_sessions::PageStep;
 use sessions::Strangers;
 use timing::Timing;
 
@@ -134,6 +135,8 @@ pub struct Origination {
     pub operation: Option<String>,
     /// What the request proved.
     pub proof: Proof,
+    /// The page that asks, if one does: its session moves on in the commit of the change.
+    pub page: Option<PageStep>,
 }
 
 /// Everything the use cases need, and nothing of HTTP. Clones are the same engine.
@@ -213,6 +216,13 @@ impl Engine {
     /// The account of a canonical user id.
     pub async fn account(&self, user: &str) -> Result<Account, EngineError> {
         Ok(self.store.load(user).await?.account)
+    }
+
+    /// The newest `limit` audited things of a user, newest first.
+    pub async fn events(&self, user: &str, limit: usize) -> Result<Vec<matrix_2fa_core::Event>, EngineError> {
+        let mut events = self.store.events(user, Timestamp::from_millis(0), limit).await?;
+        events.reverse();
+        Ok(events)
     }
 
     /// What transitions are told about a request.

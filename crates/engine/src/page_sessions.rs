@@ -16,6 +16,12 @@ pub(crate) const PAGE_SESSION: Kind = Kind("page_session");
 /// A login on the pages must be finished within this.
 pub const LOGIN_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
+/// Somebody who manages their factors signs in again after this.
+pub const ACCOUNT_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Password and factor are good for changes for this long after the password. Nothing that is done meanwhile lengthens it.
+pub const STEP_UP_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
 /// Live sessions of one user: more would only be somebody who knows the password and fills the store.
 const PER_USER: usize = 16;
 
@@ -28,10 +34,14 @@ pub struct PageState {
     pub user: Option<String>,
     /// The host's count of what ends logins in flight, read before the password was checked.
     pub epoch: u64,
-    /// The second factor that was proved, and when.
+    /// The second factor that was proved, and when; or when this session itself last changed the factors. What others changed after it ends
+    /// what was proved.
     pub factor: Option<(Stage, Timestamp)>,
     /// When this state dies. Whoever moves the session on decides whether that moves too.
     pub expires_at: Timestamp,
+    /// When the password was right. What is proved lasts from here.
+    #[serde(default)]
+    pub proved_at: Option<Timestamp>,
 }
 
 /// What a page session is for. One made for one thing is never good for another.
@@ -42,6 +52,8 @@ pub enum Purpose {
         /// Where the client waits for its token; judged when the session was opened.
         target: String,
     },
+    /// The user's own factors.
+    Account,
 }
 
 /// A session with the cookie's value and the version to swap.
@@ -52,6 +64,27 @@ pub struct PageSession {
     /// The state.
     pub state: PageState,
     version: Version,
+}
+
+/// A page session that moves on in the commit of a change that it asked for: of two submissions of one form one happens.
+#[derive(Clone, Debug)]
+pub struct PageStep {
+    old: PageSession,
+    id: String,
+}
+
+impl PageStep {
+    /// The value of the cookie afterwards.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl PageState {
+    /// Are password and factor good for a change at `now`? A clock that was set back does not lengthen it.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.proved_at.is_some_and(|at| at <= now && now.since(at) < STEP_UP_LIFETIME)
+    }
 }
 
 impl fmt::Debug for PageSession {
@@ -67,7 +100,7 @@ impl Engine {
             return Err(EngineError::Crowded);
         }
         let expires_at = self.now().plus(lifetime);
-        let state = PageState { purpose, user: None, epoch: 0, factor: None, expires_at };
+        let state = PageState { purpose, user: None, epoch: 0, factor: None, expires_at, proved_at: None };
         let session = PageSession { id: self.fresh_id(), state, version: 1 };
         self.commit_page(vec![self.page_record(&session)?]).await?;
         Ok(session)
@@ -100,6 +133,34 @@ impl Engine {
         let session = PageSession { id: self.fresh_id(), state: next, version: 1 };
         let changes = vec![self.page_ending(old), self.page_record(&session)?];
         Ok((session, changes))
+    }
+
+    /// The step of a session whose cookie stays as it is.
+    pub fn page_step(&self, session: &PageSession) -> PageStep {
+        PageStep { old: session.clone(), id: session.id.clone() }
+    }
+
+    /// The step of a session that proves a factor by it: the cookie gets a new value.
+    pub fn page_step_anew(&self, session: &PageSession) -> PageStep {
+        PageStep { old: session.clone(), id: self.fresh_id() }
+    }
+
+    /// What joins a commit at `now` that changed factors on behalf of a page: this session knows of it, every other is outdated by it.
+    pub(crate) fn page_changes(
+        &self,
+        step: Option<&PageStep>,
+        now: Timestamp,
+    ) -> Result<Vec<RecordChange>, EngineError> {
+        let Some(PageStep { old, id }) = step else { return Ok(Vec::new()) };
+        let stage = old.state.factor.map_or(Stage::Totp, |(stage, _)| stage);
+        let state = PageState { factor: Some((stage, now)), ..old.state.clone() };
+        let next = PageSession { id: id.clone(), state, version: 1 };
+        let mut put = self.page_record(&next)?;
+        if *id == old.id {
+            put.expected = Expected::Version(old.version);
+            return Ok(vec![put]);
+        }
+        Ok(vec![self.page_ending(old), put])
     }
 
     /// Ends a session; of any number of simultaneous calls one succeeds, the others are [`EngineError::Superseded`].

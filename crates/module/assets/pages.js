@@ -17,6 +17,30 @@ for (const form of document.querySelectorAll('form[method="post"]')) {
   window.addEventListener("pageshow", () => (sent = false));
 }
 
+// Moments in the visitor's own time zone.
+for (const time of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(time.dateTime);
+  time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+}
+
+// Recovery codes: to the clipboard, into a file, on paper. They never leave this browser by that.
+const tools = document.querySelector(".tools");
+if (tools) {
+  const codes = Array.from(document.querySelectorAll("#codes code"), (code) => code.textContent);
+  const text = [...document.querySelectorAll(".sheet h1, .who")].map((line) => line.textContent).concat("", codes, "").join("\n");
+  tools.querySelector("[data-copy]").addEventListener("click", async () => {
+    await navigator.clipboard.writeText(codes.join("\n") + "\n");
+    document.getElementById("copied").textContent = tools.dataset.copied;
+  });
+  tools.querySelector("[data-download]").addEventListener("click", (event) => {
+    const link = event.currentTarget;
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
+  tools.querySelector("[data-print]").addEventListener("click", () => window.print());
+  tools.hidden = false;
+}
+
 // The login page inside an app: the app waits for matrixLogin.onLogin with the answer of POST /login.
 const login = document.querySelector("form[data-login]");
 if (login) {

@@ -88,3 +88,117 @@ trouble-busy-text = Warten Sie einen Augenblick und versuchen Sie es wieder. Nic
 trouble-down = Das geht gerade nicht
 trouble-down-text = Der Server kann im Augenblick nicht entscheiden und lässt darum niemanden ein. Nichts wurde geändert. Versuchen Sie es später.
 embedded-noscript = Diese Seite braucht JavaScript, um die Anmeldung an Ihre App zu geben. Schalten Sie es ein oder melden Sie sich auf anderem Weg an.
+
+account-title = Zwei-Faktor-Anmeldung
+account-sign-in = um die Zwei-Faktor-Anmeldung zu verwalten
+account-on = Ein: Die Anmeldung braucht Ihr Passwort und einen Code.
+account-off = Aus: Ihr Passwort allein genügt zur Anmeldung.
+account-why = Mit einem zweiten Faktor kommt niemand hinein, der nur Ihr Passwort kennt. Sie brauchen eine Authenticator-App auf Ihrem Telefon.
+account-required = Dieser Server verlangt einen zweiten Faktor. Fügen Sie jetzt einen Authenticator hinzu.
+account-disallowed = Dieser Server erlaubt keine zweiten Faktoren.
+account-locked = Die Codes Ihrer Authenticatoren sind nach zu vielen falschen gesperrt. Fügen Sie einen neuen hinzu und entfernen Sie dann den alten.
+account-by-recovery = Sie haben sich mit einem Wiederherstellungscode angemeldet. Ist Ihr Telefon verloren, fügen Sie jetzt das neue hinzu.
+account-few = { $count ->
+    [0] Kein Wiederherstellungscode ist übrig. Erstellen Sie jetzt neue, sonst sperrt ein verlorenes Telefon Sie aus.
+    [one] Nur noch ein Wiederherstellungscode ist übrig. Erstellen Sie jetzt neue.
+   *[other] Nur noch { $count } Wiederherstellungscodes sind übrig. Erstellen Sie jetzt neue.
+}
+authenticators = Authenticatoren
+authenticator = Authenticator
+authenticator-locked = Nach zu vielen falschen Codes gesperrt. Fügen Sie einen neuen hinzu und entfernen Sie dann diesen.
+locked = Gesperrt
+added = Hinzugefügt
+added-on = hinzugefügt
+last-used = Zuletzt benutzt
+never = nie
+back-to-account = Zurück zur Übersicht
+add-authenticator = Authenticator hinzufügen
+add-text = Geben Sie ihm einen Namen, an dem Sie ihn wiedererkennen. Halten Sie dann die App auf Ihrem Telefon bereit.
+add-name-default = Telefon
+add-next = QR-Code zeigen
+name-label = Name
+name-hint = Zum Beispiel: Telefon, Tablet, Passwortmanager.
+name-wrong = Ein Name hat 1 bis 100 Zeichen, keines davon unsichtbar. Wählen Sie einen anderen.
+rename = Namen speichern
+remove = Entfernen
+remove-text = Wenn Sie ihn entfernen, gelten seine Codes nicht mehr.
+remove-last-text = Das ist der letzte. Wenn Sie ihn entfernen, ist die Zwei-Faktor-Anmeldung aus, und die Wiederherstellungscodes sind ungültig.
+new-phone = Ich habe ein neues Telefon
+new-phone-text = Zuerst wird das neue Telefon hinzugefügt, dann das alte entfernt. Bis das neue funktioniert, ändert sich nichts.
+old-phone-title = Das neue funktioniert
+old-phone-text = Entfernen Sie jetzt das alte, damit sich niemand damit anmeldet.
+old-phone-keep = Behalten
+setup-title = Code scannen
+setup-scan = Öffnen Sie die Authenticator-App auf dem Telefon und scannen Sie damit dieses Bild.
+setup-qr = QR-Code für Ihre Authenticator-App
+setup-open = Die App ist auf diesem Gerät
+setup-type = Keine Kamera? Tippen Sie diesen Schlüssel in die App:
+setup-again = Ihre App hat das neue Konto schon. Geben Sie den Code ein, den sie jetzt zeigt.
+setup-anew = Mit neuem QR-Code von vorn beginnen
+first-code-label = Der Code, den die App jetzt zeigt
+recovery-codes = Wiederherstellungscodes
+recovery-left = { $count ->
+    [one] Einer von 10 ist übrig. Jeder gilt einmal, anstelle eines Codes aus der App.
+   *[other] { $count } von 10 sind übrig. Jeder gilt einmal, anstelle eines Codes aus der App.
+}
+recovery-renew = Neue Codes erstellen
+recovery-title = Neue Wiederherstellungscodes?
+recovery-text = Sie bekommen zehn neue Codes. Die alten gelten sofort nicht mehr.
+codes-title = Ihre Wiederherstellungscodes
+codes-text = Ist Ihr Telefon verloren, kommen Sie mit einem dieser Codes hinein. Jeder gilt einmal. Bewahren Sie sie so auf, dass Sie sie ohne das Telefon finden.
+codes-copy = Kopieren
+codes-copied = Kopiert. Fügen Sie es an einem sicheren Ort ein.
+codes-download = Herunterladen
+codes-print = Drucken
+codes-print-text = Jeder Code gilt einmal. Bewahren Sie dieses Blatt sicher auf.
+codes-once = Sie werden nur jetzt gezeigt. Sichern Sie sie, bevor Sie weitergehen.
+codes-saved = Ich habe sie gesichert
+devices-button = Alle Geräte abmelden
+devices-title = Alle Geräte abmelden?
+devices-text = Jede App und jeder Browser dieses Kontos wird abgemeldet, auch diese Seite. Nachrichten, die nur diese Geräte entschlüsseln können, gehen vielleicht verloren: Prüfen Sie zuerst Ihre Schlüsselsicherung.
+devices-done-title = Alle Geräte sind abgemeldet
+devices-done-text = Melden Sie sich in den Apps, die Sie benutzen, wieder an. War jemand anderes in Ihrem Konto, ändern Sie auch Ihr Passwort.
+off-title = Zwei-Faktor-Anmeldung ausschalten
+off-text = Dann genügt Ihr Passwort allein zur Anmeldung. Alle Authenticatoren werden entfernt, und die Wiederherstellungscodes sind ungültig.
+off-button = Ausschalten
+more = Mehr
+sign-out = Von dieser Seite abmelden
+events = Letzte Ereignisse
+events-none = Noch ist nichts geschehen.
+event-on = Die Zwei-Faktor-Anmeldung wurde eingeschaltet
+event-added = Ein Authenticator wurde hinzugefügt
+event-setup-wrong = Ein falscher Code beim Hinzufügen eines Authenticators
+event-code = Ein Code eines Authenticators wurde angenommen
+event-wrong = Ein falscher Code nach dem richtigen Passwort
+event-replayed = Ein Code wurde ein zweites Mal versucht
+event-locked = Die Authenticatoren wurden nach zu vielen falschen Codes gesperrt
+event-unlocked = Die Administration hat die Sperre aufgehoben
+event-recovery-used = { $count ->
+    [one] Ein Wiederherstellungscode wurde benutzt; einer ist übrig
+   *[other] Ein Wiederherstellungscode wurde benutzt; { $count } sind übrig
+}
+event-recovery-renewed = Neue Wiederherstellungscodes wurden erstellt
+event-recovery-removed = Die Wiederherstellungscodes wurden entfernt
+event-renamed = Ein Authenticator wurde umbenannt
+event-removed = Ein Authenticator wurde entfernt
+event-off = Die Zwei-Faktor-Anmeldung wurde ausgeschaltet
+event-reset = Die Administration hat alle zweiten Faktoren entfernt
+event-forgotten = Das Konto wurde gelöscht
+done-renamed = Der Name ist gespeichert.
+done-removed = Der Authenticator ist entfernt. Seine Codes gelten nicht mehr.
+done-off = Die Zwei-Faktor-Anmeldung ist aus.
+prove-title = Sind Sie es noch?
+prove-text = Änderungen brauchen einen Nachweis, der höchstens zehn Minuten alt ist. Danach geht es weiter, wo Sie waren.
+way-in-title = Zweiten Faktor einrichten
+way-in-text = Dieser Server verlangt einen für jedes Konto. Sie brauchen eine Authenticator-App auf Ihrem Telefon; es dauert etwa zwei Minuten. Danach geht die Anmeldung weiter.
+trouble-signed-out = Sie sind hier abgemeldet
+trouble-signed-out-text = Nach einer Stunde, oder wenn sich Ihr Passwort oder Ihre zweiten Faktoren anderswo ändern, müssen Sie sich auf dieser Seite neu anmelden. Nichts wurde geändert.
+trouble-setup = Diese Einrichtung ist vorbei
+trouble-setup-text = Sie wurde schon abgeschlossen, in einem anderen Fenster neu begonnen, hat länger als zehn Minuten gewartet oder fünf falsche Codes bekommen. Sehen Sie nach, wie es steht, und beginnen Sie neu, wenn nötig. Wiederherstellungscodes werden nur einmal gezeigt; haben Sie sie nicht gesichert, erstellen Sie neue.
+trouble-many = Es gibt schon zehn Authenticatoren
+trouble-many-text = Entfernen Sie einen, den Sie nicht brauchen, und fügen Sie dann den neuen hinzu.
+trouble-disallowed = Nicht auf diesem Server
+trouble-required = Der letzte muss bleiben
+trouble-required-text = Dieser Server verlangt einen zweiten Faktor. Fügen Sie zuerst einen anderen Authenticator hinzu und entfernen Sie dann diesen.
+trouble-app = Das braucht einen Code aus Ihrer App
+trouble-app-text = Mit einem Wiederherstellungscode können Sie Authenticatoren ersetzen und neue Codes erstellen, sonst nichts. Melden Sie sich mit einem Code aus Ihrer Authenticator-App an und versuchen Sie es noch einmal.

@@ -88,3 +88,117 @@ trouble-busy-text = Wait a moment and try again. Nothing was changed.
 trouble-down = That does not work right now
 trouble-down-text = The server cannot decide at the moment, so it lets nobody in. Nothing was changed. Try again later.
 embedded-noscript = This page needs JavaScript to hand the sign-in to your app. Turn it on, or choose another way to sign in.
+
+account-title = Two-factor authentication
+account-sign-in = to manage two-factor authentication
+account-on = On: signing in needs your password and a code.
+account-off = Off: your password alone signs in.
+account-why = With a second factor nobody gets in who only knows your password. You need an authenticator app on your phone.
+account-required = This server requires a second factor. Add an authenticator now.
+account-disallowed = This server does not allow second factors.
+account-locked = Codes of your authenticators are locked after too many wrong ones. Add a new authenticator, then remove the old one.
+account-by-recovery = You signed in with a recovery code. If your phone is lost, add the new one now.
+account-few = { $count ->
+    [0] No recovery code is left. Make new ones now, or a lost phone locks you out.
+    [one] Only one recovery code is left. Make new ones now.
+   *[other] Only { $count } recovery codes are left. Make new ones now.
+}
+authenticators = Authenticators
+authenticator = Authenticator
+authenticator-locked = Locked after too many wrong codes. Add a new authenticator, then remove this one.
+locked = Locked
+added = Added
+added-on = added
+last-used = Last used
+never = never
+back-to-account = Back to the overview
+add-authenticator = Add an authenticator
+add-text = Give it a name, so that you know it again. Then have the app ready on your phone.
+add-name-default = Phone
+add-next = Show the QR code
+name-label = Name
+name-hint = For example: Phone, tablet, password manager.
+name-wrong = A name has 1 to 100 characters, none of them invisible. Choose another one.
+rename = Save the name
+remove = Remove
+remove-text = If you remove it, its codes do not work any more.
+remove-last-text = This is the last one. If you remove it, two-factor authentication is off and the recovery codes are void.
+new-phone = I have a new phone
+new-phone-text = First the new phone is added, then the old one removed. Until the new one works, nothing changes.
+old-phone-title = The new one works
+old-phone-text = Now remove the old one, so that nobody signs in with it.
+old-phone-keep = Keep it
+setup-title = Scan the code
+setup-scan = Open your authenticator app on the phone and scan this picture with it.
+setup-qr = QR code for your authenticator app
+setup-open = The app is on this device
+setup-type = No camera? Type this key into the app:
+setup-again = Your app has the new account already. Type the code that it shows now.
+setup-anew = Start over with a new QR code
+first-code-label = The code that the app shows now
+recovery-codes = Recovery codes
+recovery-left = { $count ->
+    [one] One of 10 is left. Each works once, in place of a code from the app.
+   *[other] { $count } of 10 are left. Each works once, in place of a code from the app.
+}
+recovery-renew = Make new codes
+recovery-title = New recovery codes?
+recovery-text = You get ten new codes. The old ones stop working at once.
+codes-title = Your recovery codes
+codes-text = If your phone is lost, one of these codes lets you in. Each works once. Keep them where you find them without the phone.
+codes-copy = Copy
+codes-copied = Copied. Paste it somewhere safe.
+codes-download = Download
+codes-print = Print
+codes-print-text = Each code works once. Keep this sheet in a safe place.
+codes-once = They are shown only now. Save them before you go on.
+codes-saved = I saved them
+devices-button = Sign out all devices
+devices-title = Sign out all devices?
+devices-text = Every app and every browser of this account is signed out, and this page too. Messages that only those devices can decrypt may be lost: check your key backup first.
+devices-done-title = All devices are signed out
+devices-done-text = Sign in again in the apps that you use. If somebody else was in your account, change your password too.
+off-title = Turn off two-factor authentication
+off-text = Then your password alone signs in. All authenticators are removed and the recovery codes are void.
+off-button = Turn it off
+more = More
+sign-out = Sign out of this page
+events = Recent events
+events-none = Nothing has happened yet.
+event-on = Two-factor authentication was turned on
+event-added = An authenticator was added
+event-setup-wrong = A wrong code while an authenticator was being added
+event-code = A code from an authenticator was accepted
+event-wrong = A wrong code after the right password
+event-replayed = A code was tried a second time
+event-locked = The authenticators were locked after too many wrong codes
+event-unlocked = An administrator lifted the lock
+event-recovery-used = { $count ->
+    [one] A recovery code was used; one is left
+   *[other] A recovery code was used; { $count } are left
+}
+event-recovery-renewed = New recovery codes were made
+event-recovery-removed = The recovery codes were removed
+event-renamed = An authenticator was renamed
+event-removed = An authenticator was removed
+event-off = Two-factor authentication was turned off
+event-reset = An administrator removed every second factor
+event-forgotten = The account was deleted
+done-renamed = The name is saved.
+done-removed = The authenticator is removed. Its codes do not work any more.
+done-off = Two-factor authentication is off.
+prove-title = Is it still you?
+prove-text = Changes need a proof that is at most ten minutes old. Then you go on where you were.
+way-in-title = Set up a second factor
+way-in-text = This server requires one for every account. You need an authenticator app on your phone; it takes about two minutes. Then your sign-in goes on.
+trouble-signed-out = You are signed out here
+trouble-signed-out-text = After an hour, or when your password or your second factors change elsewhere, this page asks you to sign in again. Nothing was changed.
+trouble-setup = This set-up is over
+trouble-setup-text = It was finished already, began anew in another window, waited longer than ten minutes, or got five wrong codes. See how things stand and begin anew if you need to. Recovery codes are shown once only; if you did not save them, make new ones.
+trouble-many = There are ten authenticators already
+trouble-many-text = Remove one that you do not need, then add the new one.
+trouble-disallowed = Not on this server
+trouble-required = The last one has to stay
+trouble-required-text = This server requires a second factor. Add another authenticator first, then remove this one.
+trouble-app = That needs a code from your app
+trouble-app-text = A recovery code lets you replace authenticators and make new codes, nothing else. Sign in with a code from your authenticator app and try again.

@@ -88,3 +88,117 @@ trouble-busy-text = Attendez un instant et réessayez. Rien n’a été modifié
 trouble-down = Cela ne marche pas pour le moment
 trouble-down-text = Le serveur ne peut rien décider pour l’instant et ne laisse donc entrer personne. Rien n’a été modifié. Réessayez plus tard.
 embedded-noscript = Cette page a besoin de JavaScript pour remettre la connexion à votre application. Activez-le ou connectez-vous autrement.
+
+account-title = Authentification à deux facteurs
+account-sign-in = pour gérer l’authentification à deux facteurs
+account-on = Activée : il faut votre mot de passe et un code pour se connecter.
+account-off = Désactivée : votre mot de passe suffit pour se connecter.
+account-why = Avec un second facteur, personne n’entre en connaissant seulement votre mot de passe. Il vous faut une application d’authentification sur votre téléphone.
+account-required = Ce serveur exige un second facteur. Ajoutez un authentificateur maintenant.
+account-disallowed = Ce serveur n’autorise pas les seconds facteurs.
+account-locked = Les codes de vos authentificateurs sont bloqués après trop d’erreurs. Ajoutez-en un nouveau, puis retirez l’ancien.
+account-by-recovery = Vous vous êtes connecté avec un code de secours. Si votre téléphone est perdu, ajoutez le nouveau maintenant.
+account-few = { $count ->
+    [0] Il ne reste aucun code de secours. Créez-en maintenant, sinon un téléphone perdu vous enferme dehors.
+    [one] Il ne reste qu’un code de secours. Créez-en de nouveaux maintenant.
+   *[other] Il ne reste que { $count } codes de secours. Créez-en de nouveaux maintenant.
+}
+authenticators = Authentificateurs
+authenticator = Authentificateur
+authenticator-locked = Bloqué après trop de codes faux. Ajoutez-en un nouveau, puis retirez celui-ci.
+locked = Bloqué
+added = Ajouté
+added-on = ajouté
+last-used = Dernière utilisation
+never = jamais
+back-to-account = Retour à l’aperçu
+add-authenticator = Ajouter un authentificateur
+add-text = Donnez-lui un nom pour le reconnaître. Préparez ensuite l’application sur votre téléphone.
+add-name-default = Téléphone
+add-next = Afficher le code QR
+name-label = Nom
+name-hint = Par exemple : téléphone, tablette, gestionnaire de mots de passe.
+name-wrong = Un nom a de 1 à 100 caractères, tous visibles. Choisissez-en un autre.
+rename = Enregistrer le nom
+remove = Retirer
+remove-text = Si vous le retirez, ses codes ne marchent plus.
+remove-last-text = C’est le dernier. Si vous le retirez, l’authentification à deux facteurs est désactivée et les codes de secours ne valent plus rien.
+new-phone = J’ai un nouveau téléphone
+new-phone-text = Le nouveau téléphone est d’abord ajouté, puis l’ancien retiré. Tant que le nouveau ne marche pas, rien ne change.
+old-phone-title = Le nouveau marche
+old-phone-text = Retirez maintenant l’ancien, pour que personne ne se connecte avec.
+old-phone-keep = Le garder
+setup-title = Scannez le code
+setup-scan = Ouvrez l’application d’authentification sur le téléphone et scannez cette image.
+setup-qr = Code QR pour votre application d’authentification
+setup-open = L’application est sur cet appareil
+setup-type = Pas d’appareil photo ? Tapez cette clé dans l’application :
+setup-again = Votre application a déjà le nouveau compte. Tapez le code qu’elle affiche maintenant.
+setup-anew = Recommencer avec un nouveau code QR
+first-code-label = Le code que l’application affiche maintenant
+recovery-codes = Codes de secours
+recovery-left = { $count ->
+    [one] Il en reste { $count } sur 10. Chacun sert une fois, à la place d’un code de l’application.
+   *[other] Il en reste { $count } sur 10. Chacun sert une fois, à la place d’un code de l’application.
+}
+recovery-renew = Créer de nouveaux codes
+recovery-title = De nouveaux codes de secours ?
+recovery-text = Vous recevez dix nouveaux codes. Les anciens cessent aussitôt de marcher.
+codes-title = Vos codes de secours
+codes-text = Si votre téléphone est perdu, un de ces codes vous laisse entrer. Chacun sert une fois. Gardez-les là où vous les trouvez sans le téléphone.
+codes-copy = Copier
+codes-copied = Copié. Collez-le en lieu sûr.
+codes-download = Télécharger
+codes-print = Imprimer
+codes-print-text = Chaque code sert une fois. Gardez cette feuille en lieu sûr.
+codes-once = Ils ne sont affichés que maintenant. Enregistrez-les avant de continuer.
+codes-saved = Je les ai enregistrés
+devices-button = Déconnecter tous les appareils
+devices-title = Déconnecter tous les appareils ?
+devices-text = Toutes les applications et tous les navigateurs de ce compte sont déconnectés, et cette page aussi. Les messages que seuls ces appareils peuvent déchiffrer seront peut-être perdus : vérifiez d’abord votre sauvegarde de clés.
+devices-done-title = Tous les appareils sont déconnectés
+devices-done-text = Reconnectez-vous dans les applications que vous utilisez. Si quelqu’un d’autre était dans votre compte, changez aussi votre mot de passe.
+off-title = Désactiver l’authentification à deux facteurs
+off-text = Votre mot de passe suffira alors pour se connecter. Tous les authentificateurs sont retirés et les codes de secours ne valent plus rien.
+off-button = Désactiver
+more = Plus
+sign-out = Se déconnecter de cette page
+events = Événements récents
+events-none = Il ne s’est encore rien passé.
+event-on = L’authentification à deux facteurs a été activée
+event-added = Un authentificateur a été ajouté
+event-setup-wrong = Un code faux pendant l’ajout d’un authentificateur
+event-code = Un code d’un authentificateur a été accepté
+event-wrong = Un code faux après le bon mot de passe
+event-replayed = Un code a été essayé une seconde fois
+event-locked = Les authentificateurs ont été bloqués après trop de codes faux
+event-unlocked = L’administration a levé le blocage
+event-recovery-used = { $count ->
+    [one] Un code de secours a été utilisé ; il en reste { $count }
+   *[other] Un code de secours a été utilisé ; il en reste { $count }
+}
+event-recovery-renewed = De nouveaux codes de secours ont été créés
+event-recovery-removed = Les codes de secours ont été retirés
+event-renamed = Un authentificateur a été renommé
+event-removed = Un authentificateur a été retiré
+event-off = L’authentification à deux facteurs a été désactivée
+event-reset = L’administration a retiré tous les seconds facteurs
+event-forgotten = Le compte a été supprimé
+done-renamed = Le nom est enregistré.
+done-removed = L’authentificateur est retiré. Ses codes ne marchent plus.
+done-off = L’authentification à deux facteurs est désactivée.
+prove-title = Est-ce toujours vous ?
+prove-text = Les modifications demandent une preuve de moins de dix minutes. Vous continuez ensuite où vous en étiez.
+way-in-title = Configurer un second facteur
+way-in-text = Ce serveur en exige un pour chaque compte. Il vous faut une application d’authentification sur votre téléphone ; cela prend environ deux minutes. Votre connexion continue ensuite.
+trouble-signed-out = Vous êtes déconnecté ici
+trouble-signed-out-text = Après une heure, ou quand votre mot de passe ou vos seconds facteurs changent ailleurs, cette page vous demande de vous reconnecter. Rien n’a été modifié.
+trouble-setup = Cette configuration est terminée
+trouble-setup-text = Elle est déjà achevée, a recommencé dans une autre fenêtre, a attendu plus de dix minutes ou a reçu cinq codes faux. Voyez où vous en êtes et recommencez au besoin. Les codes de secours ne sont affichés qu’une fois ; si vous ne les avez pas enregistrés, créez-en de nouveaux.
+trouble-many = Il y a déjà dix authentificateurs
+trouble-many-text = Retirez-en un dont vous n’avez pas besoin, puis ajoutez le nouveau.
+trouble-disallowed = Pas sur ce serveur
+trouble-required = Le dernier doit rester
+trouble-required-text = Ce serveur exige un second facteur. Ajoutez d’abord un autre authentificateur, puis retirez celui-ci.
+trouble-app = Il faut un code de votre application
+trouble-app-text = Un code de secours permet de remplacer des authentificateurs et de créer de nouveaux codes, rien d’autre. Connectez-vous avec un code de votre application d’authentification et réessayez.

@@ -106,6 +106,7 @@ mod limits;
 mod login;
 mod pages;
 mod password;
+mod qr;
 pub mod request;
 mod router;
 mod routes;
@@ -142,7 +143,8 @@ pub struct Settings {
     pub public_base_url: Option<String>,
     /// What one client address may try.
     pub address_limit: AddressLimit,
-    /// Host pages where people log in and confirm with their second factor, for clients that know nothing of it.
+    /// Host pages where people log in, confirm with their second factor and manage it. Say no if you mount [`TwoFactor::account_router`] alone:
+    /// with pages and a public base URL, answers point to them.
     pub pages: bool,
     /// How these pages look.
     pub branding: Branding,
@@ -245,9 +247,10 @@ impl TwoFactor {
         self.engine.settings().policy
     }
 
-    /// Where a person manages their factors. There are no hosted pages yet, so nobody is sent anywhere.
+    /// Where a person manages their factors: the hosted page, if there is one and its address is known.
     pub(crate) fn manage_url(&self) -> Option<String> {
-        None
+        let base = self.settings.public_base_url.as_ref().filter(|_| self.pages.is_some())?;
+        Some(format!("{}{}", base.trim_end_matches('/'), pages::ACCOUNT))
     }
 
     pub(crate) fn names(&self, stages: &[Stage]) -> Vec<String> {

@@ -64,11 +64,27 @@ impl Guard<'_> {
     pub(crate) async fn prove(&self, mut body: Map<String, Value>) -> Result<Proved, ApiError> {
         let (form, auth) = Form::read(&mut body, &self.module.settings.stage_prefix)?;
         self.module.host.check_login(&for_the_host(&body))?;
-        match (form, &auth.session) {
-            (_, Some(id)) => self.resume(id, &auth, body).await,
-            (Form::Password, None) => self.password(&auth, body).await,
-            (Form::Token, None) => self.token(&auth, body).await,
-            (Form::Stage, None) => self.stage(&auth, body).await,
+        let proved = match (form, &auth.session) {
+            (_, Some(id)) => self.resume(id, &auth, body).await?,
+            (Form::Password, None) => self.password(&auth, body).await?,
+            (Form::Token, None) => self.token(&auth, body).await?,
+            (Form::Stage, None) => self.stage(&auth, body).await?,
+        };
+        self.enrolled_if_required(proved).await
+    }
+
+    /// Under the policy `required` there is no token without a factor where a page leads through the set-up. What was proved is the first
+    /// factor, so a stranger does not get this answer.
+    async fn enrolled_if_required(&self, proved: Proved) -> Result<Proved, ApiError> {
+        if proved.factor.is_some() {
+            return Ok(proved);
+        }
+        match self.module.manage_url() {
+            Some(url) if self.module.bars(&proved.user).await? => {
+                let text = format!("This server requires a second factor. Set it up at {url} and log in again.");
+                Err(ApiError::forbidden(text).with("org.matrix.msc1998.enroll_url", url))
+            }
+            _ => Ok(proved),
         }
     }
 

@@ -112,6 +112,7 @@ impl Caller {
             client: client_address(&self.parts),
             operation: Some(operation.to_owned()),
             proof,
+            page: None,
         }
     }
 }

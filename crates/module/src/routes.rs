@@ -10,4 +10,4 @@ pub(crate) mod regenerate_recovery;
 pub(crate) mod remove_authenticator;
 pub(crate) mod rename_authenticator;
 pub(crate) mod show_status;
-mod views;
+pub(crate) mod views;

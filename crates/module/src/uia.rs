@@ -310,6 +310,7 @@ impl Dance<'_> {
             client: self.client,
             operation: Some(self.operation.name.clone()),
             proof: Proof::FirstFactor,
+            page: None,
         }
     }
 }

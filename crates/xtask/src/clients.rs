@@ -1,4 +1,4 @@
-//! What the real-client tests need: oathtool, chromium, matrix-nio and pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Everything but oathtool
+//! What the real-client tests need: oathtool, chromium, zbarimg, matrix-nio and pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Everything but oathtool
 //! goes under target/; versions are pinned in tests/clients.
 
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
         debian(shell, program, program, &["--version"])?;
     }
     debian(shell, "chromium", "chromium", &["--version"])?;
+    debian(shell, "zbarimg", "zbar-tools", &["--version"])?;
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;

@@ -39,22 +39,16 @@ fn r38_one_of_two_can_be_removed_and_so_can_recovery_codes() {
     user.prove("POST", "account/two-factor/disable", &json!({ "providers": [RECOVERY] })).is(200);
 }
 
-/// No grace period is set: without a factor a login gives no token, or one that says so and opens nothing but enrollment.
+/// No grace period is set: where a page sets a factor up, a login without one gives no token (tests/pages/login_setup.rs has the rest).
 #[test]
-fn under_required_a_login_without_a_factor_opens_nothing_but_enrollment() {
+fn under_required_a_login_without_a_factor_gives_no_token() {
     let Some(server) = Server::start_with(REQUIRED) else { return };
     let user = server.user();
-    user.server
-        .post("login", &json!({ "type": PASSWORD, "user": user.name, "password": "wrong" }))
-        .refused(403, "M_FORBIDDEN");
-    let login = user.login();
-    if login.status == 200 {
-        assert_eq!(login["org.matrix.msc1998.two_factor"]["required"], true, "{login}");
-        user.with_login(&login).get("devices").refused(403, "M_FORBIDDEN");
-        user.with_login(&login).begin_enrollment();
-    } else {
-        login.refused(403, "M_FORBIDDEN").without_token();
-    }
+    let wrong = json!({ "type": PASSWORD, "user": user.name, "password": "wrong" });
+    let wrong = server.post("login", &wrong).refused(403, "M_FORBIDDEN");
+    assert_eq!(wrong.get("org.matrix.msc1998.enroll_url"), &json!(null));
+    let login = user.login().refused(403, "M_FORBIDDEN").without_token();
+    assert!(login.string("org.matrix.msc1998.enroll_url").starts_with(&server.base_url()), "{login}");
 }
 
 /// Tokens older than the policy: only enrollment, logout and whoami.

@@ -72,8 +72,17 @@ struct Page<'a> {
     both: bool,
     form_token: String,
     error: Option<&'a str>,
+    wrong_password: bool,
     with_recovery: bool,
     switch: String,
+}
+
+/// What was wrong in the form. On the page that asks for both they are told apart, as the stages of interactive auth are for whoever has the
+/// session: a code is not looked at, nor used, before the password is right.
+#[derive(PartialEq)]
+enum Wrong {
+    Password,
+    Code,
 }
 
 #[derive(Template)]
@@ -109,7 +118,7 @@ impl<'a> Request<'a> {
     }
 
     /// The form, or the end if somebody was here before.
-    async fn ask(&self, status: StatusCode, error: Option<&str>) -> Result<Response, Trouble> {
+    async fn ask(&self, status: StatusCode, wrong: Option<(Wrong, &str)>) -> Result<Response, Trouble> {
         if self.waiting.state.progress() == Progress::Complete {
             return Ok(self.done());
         }
@@ -123,7 +132,8 @@ impl<'a> Request<'a> {
             summary: Summary::of(self.module, words, &self.waiting.state).await?,
             both: self.both,
             form_token: form_token(self.module, &cookie, &self.scope),
-            error,
+            error: wrong.as_ref().map(|(_, text)| *text),
+            wrong_password: wrong.is_some_and(|(wrong, _)| wrong == Wrong::Password),
             with_recovery,
             switch: format!("?session={}{other}", self.waiting.id),
         };
@@ -150,13 +160,13 @@ impl<'a> Request<'a> {
             self.module.admit(self.visitor.client())?;
         }
         if self.both && !self.module.host().verify_password(user, self.visitor.field("password")).await? {
-            return self.ask(StatusCode::FORBIDDEN, Some(&words.say("password-wrong"))).await;
+            return self.ask(StatusCode::FORBIDDEN, Some((Wrong::Password, &words.say("password-wrong")))).await;
         }
         let stage = if self.both { Stage::Sso } else { factor::stage_of(code) };
         let mut completed = self.waiting.clone();
         if completed.state.complete(stage).is_err() {
             // A recovery code for an account that has none left.
-            return self.ask(StatusCode::FORBIDDEN, Some(&words.say("code-wrong"))).await;
+            return self.ask(StatusCode::FORBIDDEN, Some((Wrong::Code, &words.say("code-wrong")))).await;
         }
         let from = Origination {
             device: state.device.clone(),
@@ -167,7 +177,7 @@ impl<'a> Request<'a> {
         match factor::check(self.module, words, user, &from, code, vec![completed.advance()?]).await? {
             Checked::Right => Ok(self.done()),
             Checked::Refused { .. } if self.is_completed_now().await? => Ok(self.done()),
-            Checked::Refused { status, text } => self.ask(status, Some(&text)).await,
+            Checked::Refused { status, text } => self.ask(status, Some((Wrong::Code, &text))).await,
         }
     }
 

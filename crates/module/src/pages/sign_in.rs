@@ -5,8 +5,11 @@
 //! 2. `GET /_matrix-2fa/login/{visit}` shows the step that is next: user and password, the code, or the end. POST takes the step and
 //!    leads back here with GET, so that going back or reloading sends nothing twice.
 //! 3. After each factor the session has a new value, the one after the code in the commit that burns it.
-//! 4. At the end a trusted client is sent its token at once; for any other the person clicks on its name first. The token is good once,
+//! 4. Under the policy `required` who has no factor yet is led through [setting one up](super::setup) after the password: no token before.
+//! 5. At the end a trusted client is sent its token at once; for any other the person clicks on its name first. The token is good once,
 //!    for 30 seconds, and says that the second factor was proved.
+//!
+//! The [account page](super::account) lets people sign in by the same steps: a visit whose goal is that page.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,14 +19,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::SET_COOKIE};
+use matrix_2fa_core::{Policy, Proof};
 use matrix_2fa_engine::{
     EngineError, Origination,
-    page_sessions::{LOGIN_LIFETIME, PageSession, PageState, Purpose},
+    page_sessions::{ACCOUNT_LIFETIME, LOGIN_LIFETIME, PageSession, PageState, Purpose},
 };
 
 use super::{
-    PROVIDER, Site,
+    ACCOUNT, PROVIDER, Site, account,
     factor::{self, Checked},
+    setup::{self, Form, Outcome, Setup},
     site::Frame,
     target::Target,
     trouble::Trouble,
@@ -53,10 +58,23 @@ async fn open(module: &TwoFactor, site: &Site, visitor: &Visitor) -> Result<Resp
     module.admit(visitor.client())?;
     let given = visitor.query("redirectUrl").unwrap_or_default();
     let target = Target::judge(&given, &site.trusted).map_err(Trouble::Target)?;
-    let purpose = Purpose::Login { target: target.as_str().to_owned() };
+    begin_visit(module, site, visitor, Goal::Client(target)).await
+}
+
+/// A visit that leads to the account page.
+pub(super) async fn open_account(module: &TwoFactor, site: &Site, visitor: &Visitor) -> Result<Response, Trouble> {
+    module.admit(visitor.client())?;
+    begin_visit(module, site, visitor, Goal::Account).await
+}
+
+async fn begin_visit(module: &TwoFactor, site: &Site, visitor: &Visitor, goal: Goal) -> Result<Response, Trouble> {
+    let purpose = match &goal {
+        Goal::Client(target) => Purpose::Login { target: target.as_str().to_owned() },
+        Goal::Account => Purpose::Account,
+    };
     let session = module.engine().open_page_session(purpose, LOGIN_LIFETIME).await?;
     let visit: String = module.engine().fresh_id().chars().take(16).collect();
-    let visit = Visit { module, site, visitor, visit: &visit, session, target };
+    let visit = Visit { module, site, visitor, visit: &visit, session, goal };
     Ok(visit.next_step(&visit.session))
 }
 
@@ -101,13 +119,23 @@ struct Visit<'a> {
     visitor: &'a Visitor,
     visit: &'a str,
     session: PageSession,
-    target: Target,
+    goal: Goal,
+}
+
+/// Where a visit leads.
+enum Goal {
+    /// To a client, with a login token.
+    Client(Target),
+    /// To the account page.
+    Account,
 }
 
 /// What is still to do.
 enum Step {
     Password,
     Code,
+    /// There is no factor, and there must be one.
+    Setup,
     Nothing,
 }
 
@@ -115,7 +143,7 @@ enum Step {
 #[template(path = "sign_in.html")]
 struct PasswordPage<'a> {
     page: Frame<'a>,
-    target: &'a str,
+    purpose: String,
     form_token: String,
     user: &'a str,
     error: Option<&'a str>,
@@ -130,6 +158,18 @@ struct CodePage<'a> {
     error: Option<&'a str>,
     with_recovery: bool,
     switch: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "ask.html")]
+struct SetupPage<'a> {
+    page: Frame<'a>,
+    title: String,
+    text: String,
+    button: String,
+    danger: bool,
+    form_token: String,
+    back: Option<String>,
 }
 
 #[derive(Template)]
@@ -151,9 +191,11 @@ impl<'a> Visit<'a> {
     ) -> Result<Self, Trouble> {
         let id = visitor.cookie(site, &cookie_name(visit)).ok_or(Trouble::Expired)?;
         let session = module.engine().page_session(&id).await?.ok_or(Trouble::Expired)?;
-        let Purpose::Login { target } = &session.state.purpose;
-        let target = Target::judge(target, &site.trusted).map_err(Trouble::Target)?;
-        Ok(Self { module, site, visitor, visit, session, target })
+        let goal = match &session.state.purpose {
+            Purpose::Login { target } => Goal::Client(Target::judge(target, &site.trusted).map_err(Trouble::Target)?),
+            Purpose::Account => Goal::Account,
+        };
+        Ok(Self { module, site, visitor, visit, session, goal })
     }
 
     async fn step(&self) -> Result<Step, Trouble> {
@@ -162,6 +204,8 @@ impl<'a> Visit<'a> {
         let account = self.module.engine().account(user).await?;
         match &state.factor {
             None if account.is_enrolled() => Ok(Step::Code),
+            // The account page has a set-up of its own.
+            None if matches!(self.goal, Goal::Client(_)) && self.module.policy() == Policy::Required => Ok(Step::Setup),
             // What was proved is worth nothing if the factors have changed since.
             Some((_, at)) if account.changed_at().is_some_and(|changed| changed > *at) => Err(Trouble::Expired),
             _ => Ok(Step::Nothing),
@@ -172,8 +216,11 @@ impl<'a> Visit<'a> {
         match self.step().await? {
             Step::Password => Ok(self.password_page(StatusCode::OK, "", None)),
             Step::Code => Ok(self.code_page(StatusCode::OK, None)),
-            Step::Nothing if self.target.trusted => self.leave().await,
-            Step::Nothing => Ok(self.continue_page()),
+            Step::Setup => Ok(self.setup_page()),
+            Step::Nothing => match &self.goal {
+                Goal::Client(target) if !target.trusted => Ok(self.continue_page(target)),
+                Goal::Client(_) | Goal::Account => self.leave().await,
+            },
         }
     }
 
@@ -182,6 +229,7 @@ impl<'a> Visit<'a> {
         match self.step().await? {
             Step::Password => self.password().await,
             Step::Code => self.code().await,
+            Step::Setup => self.set_up().await,
             Step::Nothing => Err(Trouble::Used),
         }
     }
@@ -198,7 +246,8 @@ impl<'a> Visit<'a> {
             let error = words.say("sign-in-wrong");
             return Ok(self.password_page(StatusCode::FORBIDDEN, named, Some(&error)));
         }
-        let next = PageState { user: Some(user), epoch, ..self.session.state.clone() };
+        let proved_at = Some(module.engine().now());
+        let next = PageState { user: Some(user), epoch, proved_at, ..self.session.state.clone() };
         match module.engine().renew_page_session(&self.session, next).await {
             Ok(session) => Ok(self.next_step(&session)),
             Err(EngineError::Superseded) => Err(Trouble::Used),
@@ -225,39 +274,102 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Who has no factor adds one now; the code that confirms it is the factor of this login.
+    async fn set_up(&self) -> Result<Response, Trouble> {
+        let user = self.session.state.user.as_deref().ok_or(Trouble::Expired)?;
+        if self.module.host().login_epoch(user).await? != self.session.state.epoch {
+            return Err(Trouble::Expired);
+        }
+        let form = Form {
+            action: self.address(""),
+            token: form_token(self.module, &self.session.id, self.visit),
+            again: self.address(""),
+            replaces: false,
+        };
+        let (module, site, visitor) = (self.module, self.site, self.visitor);
+        let setup = Setup { module, site, visitor, session: &self.session, user, form };
+        if visitor.field("id").is_empty() {
+            return setup.begin(Proof::FirstFactor, &visitor.words.say("add-name-default")).await;
+        }
+        match setup.confirm().await? {
+            Outcome::Again(response) => Ok(response),
+            Outcome::Done { recovery, cookie, .. } => {
+                let codes = recovery.unwrap_or_default();
+                let page = setup::codes_page(site, visitor, user, &codes, self.address(""));
+                Ok(self.keep(page, &cookie))
+            }
+        }
+    }
+
     async fn go_on(&self) -> Result<Response, Trouble> {
         self.visitor.must_come_from(self.module, &self.session.id, &self.continue_scope())?;
         match self.step().await? {
             Step::Nothing => self.leave().await,
-            Step::Password | Step::Code => Ok(self.next_step(&self.session)),
+            Step::Password | Step::Code | Step::Setup => Ok(self.next_step(&self.session)),
         }
     }
 
-    /// The end: the session is over before there is a token.
+    /// The end: the session is over before there is a token, or goes on as that of the account page under a new value.
     async fn leave(&self) -> Result<Response, Trouble> {
+        let engine = self.module.engine();
         let PageState { user, epoch, factor, .. } = self.session.state.clone();
         let user = user.ok_or(Trouble::Expired)?;
-        self.module.engine().end_page_session(&self.session).await?;
-        let factor = factor.map(|(stage, _at)| stage);
-        let token = self.module.engine().issue_login_token(&user, factor, epoch, TOKEN_LIFETIME).await?;
-        let mut response = self.site.see_other(&self.target.with_token(&token));
+        let mut response = match &self.goal {
+            Goal::Client(target) => {
+                engine.end_page_session(&self.session).await?;
+                let factor = factor.map(|(stage, _at)| stage);
+                let token = engine.issue_login_token(&user, factor, epoch, TOKEN_LIFETIME).await?;
+                self.site.see_other(&target.with_token(&token))
+            }
+            Goal::Account => {
+                let expires_at = engine.now().plus(ACCOUNT_LIFETIME);
+                let next = PageState { expires_at, ..self.session.state.clone() };
+                let session = engine.renew_page_session(&self.session, next).await?;
+                let seconds = i64::try_from(ACCOUNT_LIFETIME.as_secs()).unwrap_or_default();
+                let mut response = self.site.see_other(&self.site.link(ACCOUNT));
+                let cookie = self.site.cookie(account::COOKIE, &session.id, seconds);
+                response.headers_mut().append(SET_COOKIE, cookie);
+                response
+            }
+        };
         response.headers_mut().append(SET_COOKIE, self.site.cookie(&cookie_name(self.visit), "", 0));
         Ok(response)
     }
 
     /// Back to the address of the visit, with the session's new value.
     fn next_step(&self, session: &PageSession) -> Response {
-        let mut response = self.site.see_other(&self.address(""));
-        let left = session.state.expires_at.since(self.module.engine().now());
+        self.keep(self.site.see_other(&self.address("")), &session.id)
+    }
+
+    /// Gives this browser the session's value.
+    fn keep(&self, mut response: Response, value: &str) -> Response {
+        let left = self.session.state.expires_at.since(self.module.engine().now());
         let seconds = i64::try_from(left.as_secs()).unwrap_or_default();
-        response.headers_mut().append(SET_COOKIE, self.site.cookie(&cookie_name(self.visit), &session.id, seconds));
+        response.headers_mut().append(SET_COOKIE, self.site.cookie(&cookie_name(self.visit), value, seconds));
         response
+    }
+
+    fn setup_page(&self) -> Response {
+        let words = &self.visitor.words;
+        let page = SetupPage {
+            page: self.site.frame(words),
+            title: words.say("way-in-title"),
+            text: words.say("way-in-text"),
+            button: words.say("add-next"),
+            danger: false,
+            form_token: form_token(self.module, &self.session.id, self.visit),
+            back: None,
+        };
+        self.site.page(StatusCode::OK, &page, None)
     }
 
     fn password_page(&self, status: StatusCode, user: &str, error: Option<&str>) -> Response {
         let page = PasswordPage {
             page: self.site.frame(&self.visitor.words),
-            target: &self.target.shown,
+            purpose: match &self.goal {
+                Goal::Client(target) => self.visitor.words.put("sign-in-for", "target", &target.shown),
+                Goal::Account => self.visitor.words.say("account-sign-in"),
+            },
             form_token: form_token(self.module, &self.session.id, self.visit),
             user,
             error,
@@ -278,13 +390,13 @@ impl<'a> Visit<'a> {
         self.site.page(status, &page, self.form_target())
     }
 
-    fn continue_page(&self) -> Response {
+    fn continue_page(&self, target: &Target) -> Response {
         let token = form_token(self.module, &self.session.id, &self.continue_scope());
         let page = ContinuePage {
             page: self.site.frame(&self.visitor.words),
             user: self.session.state.user.as_deref().unwrap_or_default(),
-            target: &self.target.shown,
-            is_app: !self.target.shown.contains('/'),
+            target: &target.shown,
+            is_app: !target.shown.contains('/'),
             link: self.address(&format!("/continue?form_token={token}")),
         };
         self.site.page(StatusCode::OK, &page, None)
@@ -292,7 +404,10 @@ impl<'a> Visit<'a> {
 
     /// A trusted client, to which the form leads in the end; nobody else.
     fn form_target(&self) -> Option<&str> {
-        self.target.trusted.then_some(self.target.shown.as_str())
+        match &self.goal {
+            Goal::Client(target) if target.trusted => Some(&target.shown),
+            Goal::Client(_) | Goal::Account => None,
+        }
     }
 
     fn continue_scope(&self) -> String {

@@ -17,6 +17,18 @@ pub(crate) enum Trouble {
     Expired,
     /// The form was sent before: where things stand now is at the same address.
     Used,
+    /// The session of the account page is over.
+    SignedOut,
+    /// A new authenticator waited too long, or for too many codes.
+    SetupOver,
+    /// The account has as many authenticators as it may.
+    TooMany,
+    /// Nobody enrolls on this server.
+    Disallowed,
+    /// The last factor stays, on this server.
+    LastRequired,
+    /// A recovery code is not enough for this.
+    NeedsApp,
     /// The form is not one that we gave to this browser.
     Forged,
     /// Another site sent the form.
@@ -41,15 +53,22 @@ struct Page<'a> {
     page: Frame<'a>,
     title: String,
     text: String,
-    go_on: bool,
+    /// Where to look again, and what to call that.
+    onward: Option<(String, String)>,
 }
 
 impl Trouble {
-    /// The page that explains it.
-    pub(crate) fn page(&self, site: &Site, words: &Words) -> Response {
+    /// The page that explains it. `home` is where things can be seen and begun anew; else that is the address itself, unless it is over.
+    pub(crate) fn page(&self, site: &Site, words: &Words, home: Option<&str>) -> Response {
         let (status, title, text) = match self {
             Self::Expired => (StatusCode::BAD_REQUEST, "trouble-expired", "trouble-expired-text"),
             Self::Used => (StatusCode::CONFLICT, "trouble-used", "trouble-used-text"),
+            Self::SignedOut => (StatusCode::FORBIDDEN, "trouble-signed-out", "trouble-signed-out-text"),
+            Self::SetupOver => (StatusCode::CONFLICT, "trouble-setup", "trouble-setup-text"),
+            Self::TooMany => (StatusCode::CONFLICT, "trouble-many", "trouble-many-text"),
+            Self::Disallowed => (StatusCode::FORBIDDEN, "trouble-disallowed", "account-disallowed"),
+            Self::LastRequired => (StatusCode::FORBIDDEN, "trouble-required", "trouble-required-text"),
+            Self::NeedsApp => (StatusCode::FORBIDDEN, "trouble-app", "trouble-app-text"),
             Self::Forged => (StatusCode::FORBIDDEN, "trouble-forged", "trouble-forged-text"),
             Self::Foreign => (StatusCode::FORBIDDEN, "trouble-foreign", "trouble-foreign-text"),
             Self::UnknownSession => (StatusCode::BAD_REQUEST, "trouble-session", "trouble-session-text"),
@@ -59,8 +78,14 @@ impl Trouble {
             Self::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, "trouble-busy", "trouble-busy-text"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "trouble-down", "trouble-down-text"),
         };
-        let go_on = matches!(self, Self::Used | Self::Forged | Self::Expired);
-        let page = Page { page: site.frame(words), title: words.say(title), text: words.say(text), go_on };
+        let onward = match (self, home) {
+            (Self::SignedOut, Some(home)) => Some((home, "sign-in")),
+            (_, Some(home)) => Some((home, "back-to-account")),
+            (Self::Used | Self::Forged | Self::SetupOver, None) => Some(("", "trouble-go-on")),
+            _ => None,
+        };
+        let onward = onward.map(|(link, text)| (link.to_owned(), words.say(text)));
+        let page = Page { page: site.frame(words), title: words.say(title), text: words.say(text), onward };
         let mut response = site.page(status, &page, None);
         if let Self::Busy(wait) = self {
             let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);

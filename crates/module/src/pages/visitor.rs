@@ -64,7 +64,17 @@ fn is_own(headers: &HeaderMap, origin: &str) -> bool {
 impl Visitor {
     /// The response of a handler; what went wrong becomes a page that says what to do.
     pub(crate) fn answer(&self, site: &Site, made: Result<Response, Trouble>) -> Response {
-        made.unwrap_or_else(|trouble| trouble.page(site, &self.words))
+        made.unwrap_or_else(|trouble| trouble.page(site, &self.words, None))
+    }
+
+    /// The same where an address that only takes forms may be left for a page that shows how things stand.
+    pub(crate) fn answer_at(&self, site: &Site, made: Result<Response, Trouble>, home: &str) -> Response {
+        made.unwrap_or_else(|trouble| trouble.page(site, &self.words, Some(&site.link(home))))
+    }
+
+    /// The path that was asked for.
+    pub(crate) fn path(&self) -> &str {
+        self.parts.uri.path()
     }
 
     /// Refuses a request that came from another site.

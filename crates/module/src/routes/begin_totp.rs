@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::views;
 use crate::{
-    ApiError, TwoFactor,
+    ApiError, TwoFactor, qr,
     request::{query_value, string},
     router::Caller,
     uia::Access,
@@ -61,11 +61,8 @@ fn parse(body: &Map<String, Value>) -> Result<String, ApiError> {
     views::name(string(body, "name")?.unwrap_or("Authenticator"))
 }
 
-/// Error correction L: a screen does not get dirty, and the code stays small.
 fn qr_data_uri(enrollment: &Enrollment) -> Result<String, ApiError> {
-    use fast_qr::{ECL, QRBuilder, convert::svg::SvgBuilder};
-    let code = QRBuilder::new(enrollment.uri.as_str()).ecl(ECL::L).build();
-    let code = code.map_err(|_too_long| ApiError::invalid("The name of this server is too long for a QR code."))?;
-    let svg = SvgBuilder::default().to_str(&code);
+    let svg = qr::svg(&enrollment.uri);
+    let svg = svg.ok_or_else(|| ApiError::invalid("The name of this server is too long for a QR code."))?;
     Ok(format!("data:image/svg+xml;base64,{}", data_encoding::BASE64.encode(svg.as_bytes())))
 }

@@ -22,7 +22,13 @@ pub(crate) async fn show_status(State(module): State<Arc<TwoFactor>>, caller: Ca
             json!({"changed_at": set.created_at, "enabled_at": set.created_at, "remaining": set.remaining()});
         providers.insert(prefix.name(Stage::Recovery), recovery);
     }
-    Ok(Json(json!({"providers": providers, "policy": module.policy().as_str()})))
+    let mut status = Map::new();
+    status.insert("providers".to_owned(), providers.into());
+    status.insert("policy".to_owned(), module.policy().as_str().into());
+    if let Some(url) = module.manage_url() {
+        status.insert("manage_url".to_owned(), url.into());
+    }
+    Ok(Json(status.into()))
 }
 
 fn totp(account: &Account) -> Value {

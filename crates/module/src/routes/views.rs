@@ -50,7 +50,7 @@ pub(super) fn removal(module: &TwoFactor, removal: &Removal) -> Value {
 }
 
 /// A name for an authenticator: 1 to 100 characters, no control characters.
-pub(super) fn name(given: &str) -> Result<String, ApiError> {
+pub(crate) fn name(given: &str) -> Result<String, ApiError> {
     let length = given.chars().count();
     if !(1..=100).contains(&length) || given.chars().any(|c| c.is_control() || reorders(c)) {
         return Err(ApiError::invalid("A name has 1 to 100 characters and no control characters."));
@@ -59,7 +59,7 @@ pub(super) fn name(given: &str) -> Result<String, ApiError> {
 }
 
 /// Characters that make a name read otherwise than it is written.
-fn reorders(c: char) -> bool {
+pub(crate) fn reorders(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
