@@ -132,9 +132,7 @@ impl<'a> Batch<'a> {
     fn claims(&self) -> HashMap<(&str, &str), (i64, Place)> {
         let claims = self.put.iter().filter(|put| put.expected == 0);
         claims
-            .map(|put| {
-                ((put.change.kind, put.change.key.as_str()), (put.put.map_or(1, |next| next.puts), put.place))
-            })
+            .map(|put| ((put.change.kind, put.change.key.as_str()), (put.put.map_or(1, |next| next.puts), put.place)))
             .collect()
     }
 }

@@ -56,7 +56,10 @@ impl Clock for DatabaseClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "it measures how long an answer is ago; what time it is says the database")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it measures how long an answer is ago; what time it is says the database"
+)]
 fn instant() -> Instant {
     Instant::now()
 }

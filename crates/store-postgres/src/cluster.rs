@@ -2,7 +2,12 @@
 //! gone when the [`Cluster`] is dropped or its process ends, however it ends: a shell waits for the end of its input, and tidies up.
 
 #![cfg(feature = "cluster")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "for tests only, which have failed if it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "for tests only, which have failed if it fails"
+)]
 
 use std::{
     fs,

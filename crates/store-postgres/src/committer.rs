@@ -14,7 +14,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{database::Database, prepared::Prepared};
+use crate::{
+    database::Database,
+    prepared::{Condition, Prepared},
+};
 use lane::Lane;
 
 /// Commits in one batch, at most.
@@ -47,8 +50,8 @@ pub async fn run(database: Arc<Database>, server: String, lanes: usize, mut queu
                 None => open = false,
             },
             Some(done) = busy.join_next() => {
-                let (lane, keys): (Lane, Vec<u64>) = match done {
-                    Ok(done) => done,
+                let (lane, keys, done): (Lane, Vec<u64>, Vec<Prepared>) = match done {
+                    Ok(ended) => ended,
                     // Nobody knows what it did: nothing more is committed, and everybody who waits is told.
                     Err(error) => {
                         tracing::error!(%error, "a committing lane panicked: this server commits nothing until it is started again");
@@ -59,6 +62,7 @@ pub async fn run(database: Arc<Database>, server: String, lanes: usize, mut queu
                     taken.remove(key);
                 }
                 idle.push(lane);
+                refuse_late(&mut waiting, &done);
             }
         }
         while let Some(lane) = idle.pop() {
@@ -67,12 +71,14 @@ pub async fn run(database: Arc<Database>, server: String, lanes: usize, mut queu
                 idle.push(lane);
                 break;
             }
-            busy.spawn(async move {
-                let lane = lane.run(batch).await;
-                (lane, keys)
-            });
+            busy.spawn(run_lane(lane, batch, keys));
         }
     }
+}
+
+async fn run_lane(mut lane: Lane, batch: Vec<Waiting>, keys: Vec<u64>) -> (Lane, Vec<u64>, Vec<Prepared>) {
+    let done = lane.run(batch).await;
+    (lane, keys, done)
 }
 
 async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut VecDeque<Waiting>) {
@@ -86,6 +92,22 @@ async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut VecDeque<Wait
         }
         if waiting.len() == before {
             break;
+        }
+    }
+}
+
+/// Who waited with the same expectation as somebody who went first is too late; the database need not be asked for that.
+fn refuse_late(waiting: &mut VecDeque<Waiting>, done: &[Prepared]) {
+    if waiting.is_empty() {
+        return;
+    }
+    let gone: HashSet<Condition<'_>> = done.iter().flat_map(Prepared::used_up).collect();
+    for _ in 0..waiting.len() {
+        let Some(next) = waiting.pop_front() else { break };
+        if next.commit.conditions().any(|condition| gone.contains(&condition)) {
+            let _ = next.answer.send(Ok(Committed::Conflict));
+        } else {
+            waiting.push_back(next);
         }
     }
 }

@@ -48,10 +48,15 @@ async fn check_server(client: &Client) -> Result<(), OpenError> {
     let row = client.query_one(sql, &[]).await.map_err(OpenError::Database)?;
     let (version, encoding): (i32, String) = (row.get(0), row.get(1));
     if version < OLDEST_SERVER {
-        return Err(OpenError::Server(format!("PostgreSQL {} is too old: 14 or newer is needed", row.get::<_, &str>(3))));
+        return Err(OpenError::Server(format!(
+            "PostgreSQL {} is too old: 14 or newer is needed",
+            row.get::<_, &str>(3)
+        )));
     }
     if encoding != "UTF8" {
-        return Err(OpenError::Server(format!("the database's encoding is {encoding}: make it anew with ENCODING 'UTF8'")));
+        return Err(OpenError::Server(format!(
+            "the database's encoding is {encoding}: make it anew with ENCODING 'UTF8'"
+        )));
     }
     if !row.get::<_, bool>(2) {
         tracing::warn!("the database runs with fsync = off: a power cut can bring back used codes");

@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use matrix_2fa_store::{Commit, Expected, NewRecord, RecordChange, StoreError, codec};
+use matrix_2fa_store::{Commit, Expected, NewRecord, RecordChange, StoreError, Version, codec};
 
 use crate::values;
 
@@ -51,6 +51,10 @@ pub struct NetPut {
     pub afresh: bool,
 }
 
+/// What a commit expects of one account or record: kind and key, and the version or 0 for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Condition<'a>(&'static str, &'a str, Version);
+
 impl Prepared {
     /// `None`: what it expects can never be.
     pub fn new(commit: Commit) -> Result<Option<Self>, StoreError> {
@@ -79,11 +83,44 @@ impl Prepared {
         self.account.is_none() && self.records.is_empty() && self.events.is_empty()
     }
 
+    /// Everything that it expects.
+    pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
+        let account = self.account.iter().map(PreparedAccount::condition);
+        account.chain(self.records.iter().filter_map(NetChange::condition))
+    }
+
+    /// What nobody can expect any more once it is done.
+    pub fn used_up(&self) -> impl Iterator<Item = Condition<'_>> {
+        let moved = |change: &&NetChange| match (&change.next, change.expected) {
+            // What is put afresh may come to the same version again.
+            (Some(next), _) => !next.afresh,
+            (None, expected) => expected != Expected::Absent,
+        };
+        let account = self.account.iter().map(PreparedAccount::condition);
+        account.chain(self.records.iter().filter(moved).filter_map(NetChange::condition))
+    }
+
     /// What no two commits of one batch may have in common. Two names with one number only wait for each other.
     pub fn keys(&self) -> Vec<u64> {
         static HASH: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let account = self.account.iter().map(|account| HASH.hash_one(("", account.user.as_str())));
         account.chain(self.records.iter().map(|change| HASH.hash_one((change.kind, change.key.as_str())))).collect()
+    }
+}
+
+impl PreparedAccount {
+    fn condition(&self) -> Condition<'_> {
+        Condition("", &self.user, self.expected.unsigned_abs())
+    }
+}
+
+impl NetChange {
+    fn condition(&self) -> Option<Condition<'_>> {
+        match self.expected {
+            Expected::Any => None,
+            Expected::Absent => Some(Condition(self.kind, &self.key, 0)),
+            Expected::Version(version) => Some(Condition(self.kind, &self.key, version)),
+        }
     }
 }
 

@@ -165,16 +165,13 @@ impl<'b> Run<'b> {
     }
 
     async fn replace(self, batch: &'b Batch<'_>) -> Result<Vec<Place>, Error> {
-        let columns = Columns::new(&batch.replaced, |put, puts| if put.put.is_some_and(|put| put.afresh) {
-            puts
-        } else {
-            put.expected.saturating_add(puts)
+        let columns = Columns::new(&batch.replaced, |put, puts| {
+            if put.put.is_some_and(|put| put.afresh) { puts } else { put.expected.saturating_add(puts) }
         });
         let expected: Vec<i64> = batch.replaced.iter().map(|put| put.expected).collect();
         let places: Vec<i32> = batch.replaced.iter().map(|put| number(put.place)).collect();
         let Columns { kinds, keys, versions, values, users, expiries } = columns;
-        let all: [&(dyn ToSql + Sync); 8] =
-            [&kinds, &keys, &versions, &values, &users, &expiries, &expected, &places];
+        let all: [&(dyn ToSql + Sync); 8] = [&kinds, &keys, &versions, &values, &users, &expiries, &expected, &places];
         self.query(REPLACE_RECORDS, &all).await.map(places_of)
     }
 
@@ -216,7 +213,10 @@ impl<'b> Columns<'b> {
             versions: puts.iter().map(|put| version(put, put.put.map_or(1, |next| next.puts))).collect(),
             values: puts.iter().map(|put| record(put).map_or(&[][..], |record| &record.bytes)).collect(),
             users: puts.iter().map(|put| record(put).and_then(|record| record.user.as_deref())).collect(),
-            expiries: puts.iter().map(|put| record(put).and_then(|record| record.expires_at).map(time_to_sql)).collect(),
+            expiries: puts
+                .iter()
+                .map(|put| record(put).and_then(|record| record.expires_at).map(time_to_sql))
+                .collect(),
         }
     }
 }

@@ -39,12 +39,12 @@ impl Lane {
         Self { database, id: format!("{server}/{number}"), batch: 0 }
     }
 
-    /// Commits, and answers everybody.
-    pub async fn run(mut self, mut waiting: Vec<Waiting>) -> Self {
+    /// Commits, answers everybody, and returns what happened.
+    pub async fn run(&mut self, mut waiting: Vec<Waiting>) -> Vec<Prepared> {
         let deadline = self.database.deadline();
         while !waiting.is_empty() {
             match self.attempt(&waiting, deadline).await {
-                Ok(Tried::Committed) => answer(waiting.drain(..), || Ok(Committed::Done)),
+                Ok(Tried::Committed) => return done(waiting),
                 Ok(Tried::Lost(lost)) => {
                     let mut place = 0;
                     let losers = waiting.extract_if(.., |_| {
@@ -54,8 +54,10 @@ impl Lane {
                     answer(losers, || Ok(Committed::Conflict));
                 }
                 Ok(Tried::Unclear(cause)) => match self.find_out().await {
-                    Ok(true) => answer(waiting.drain(..), || Ok(Committed::Done)),
-                    Ok(false) => tracing::warn!(error = %cause, "the database was lost during a commit, which did not happen"),
+                    Ok(true) => return done(waiting),
+                    Ok(false) => {
+                        tracing::warn!(error = %cause, "the database was lost during a commit, which did not happen")
+                    }
                     Err(failure) => {
                         tracing::error!(error = %cause, "the database was lost during a commit, and nobody can tell whether it happened");
                         unavailable(waiting.drain(..), failure);
@@ -63,9 +65,11 @@ impl Lane {
                 },
                 Err(Failure::Refused(cause)) if waiting.len() > 1 => {
                     tracing::error!(error = %cause, "the database refused a batch; its commits are tried one by one");
-                    for alone in waiting.drain(..) {
-                        self = Box::pin(self.run(vec![alone])).await;
+                    let mut done = Vec::new();
+                    for alone in waiting {
+                        done.extend(Box::pin(self.run(vec![alone])).await);
                     }
+                    return done;
                 }
                 Err(failure) => {
                     if let Err(failure) = self.database.pause_after(failure, deadline).await {
@@ -74,7 +78,7 @@ impl Lane {
                 }
             }
         }
-        self
+        Vec::new()
     }
 
     async fn attempt(&mut self, waiting: &[Waiting], deadline: Instant) -> Result<Tried, Failure> {
@@ -86,8 +90,7 @@ impl Lane {
         let prepares = within(deadline, async { Ok(Prepares::new(connection.client(), &batch).await?) }).await?;
         let client = connection.client_mut();
         let transaction = within(deadline, async { Ok(client.transaction().await?) }).await?;
-        let lost =
-            within(deadline, async { Ok(batch.write(&transaction, &prepares, lane, number).await?) }).await?;
+        let lost = within(deadline, async { Ok(batch.write(&transaction, &prepares, lane, number).await?) }).await?;
         if !lost.is_empty() {
             within(deadline, async { Ok(transaction.rollback().await?) }).await?;
             connection.give_back();
@@ -110,11 +113,16 @@ impl Lane {
     }
 }
 
-fn answer(
-    waiting: impl Iterator<Item = Waiting>,
-    result: impl Fn() -> Result<Committed, StoreError>,
-) {
-    // Who no longer listens does not matter.
+fn done(waiting: Vec<Waiting>) -> Vec<Prepared> {
+    let done = |waiting: Waiting| {
+        // Who no longer listens does not matter.
+        let _ = waiting.answer.send(Ok(Committed::Done));
+        waiting.commit
+    };
+    waiting.into_iter().map(done).collect()
+}
+
+fn answer(waiting: impl Iterator<Item = Waiting>, result: impl Fn() -> Result<Committed, StoreError>) {
     waiting.for_each(|waiting| drop(waiting.answer.send(result())));
 }
 
