@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use matrix_2fa::homeserver::Homeserver;
-use matrix_2fa_engine::{Origination, SystemClock};
+use matrix_2fa_engine::Origination;
 
 use crate::{
     console,
@@ -16,7 +16,7 @@ use crate::{
 pub enum Command {
     /// Remove every second factor of a user, who then logs in with the password alone and can enroll anew
     ///
-    /// The server must be stopped: it has the store locked. Make sure that you are talking to the owner of the account.
+    /// A server with its store in the data folder must be stopped, because it has it locked; with a database servers may go on. Make sure that you are talking to the owner of the account.
     Reset {
         /// The user: @user:localhost, or the part before the colon
         user: String,
@@ -38,12 +38,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 async fn reset(user: &str, settings: &Settings) -> Result<(), Failure> {
-    let Data { engine, host, .. } = Data::open_existing(settings, std::sync::Arc::new(SystemClock)).await?;
+    let Data { engine, host, .. } = Data::open_existing(settings).await?;
     let id = host
         .canonical_user(user)
         .ok_or_else(|| Failure::start(format!("{user} is not a Matrix id; write @user:server")))?;
     if !host.exists(&id).await.map_err(|error| Failure::run(chain(&error)))? {
-        return Err(Failure::run(format!("there is no user {id} in {}", settings.data.display())));
+        return Err(Failure::run(format!("there is no user {id} in {}", settings.place())));
     }
     let enrolled = engine.account(&id).await.map_err(|error| Failure::run(chain(&error)))?.is_enrolled();
     let from = Origination { operation: Some("admin reset".to_owned()), ..Origination::default() };

@@ -1,21 +1,19 @@
-//! The data folder: `store/` is the database, `matrix-2fa.key` seals the secrets in it. Back up both, and not in one place.
+//! The data folder: `matrix-2fa.key` seals the secrets in the store, which lies in `store/` or in a database. Back up both, and not in one place.
 
-use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::{Engine, Keyring, OsRandom};
 use matrix_2fa_homeserver::LocalHomeserver;
 use matrix_2fa_store::Store;
-use matrix_2fa_store_sled::{Options, SledStore};
 
-use crate::{failure::Failure, settings::Settings};
+use crate::{
+    failure::Failure,
+    settings::Settings,
+    storage::{self, Storage},
+};
 
-/// Everything that lives in the data folder, opened.
+/// Everything that a server works on, opened.
 pub struct Data {
     pub store: Arc<dyn Store>,
     pub engine: Engine,
@@ -23,8 +21,11 @@ pub struct Data {
 }
 
 impl Data {
-    /// Opens the folder; makes it, for its owner only, if it does not exist.
-    pub async fn open_or_create(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    /// Opens the folder; makes it, for its owner only, if it does not exist. `tell` may put another clock before the store's.
+    pub async fn open_or_create(
+        settings: &Settings,
+        tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
         let folder = &settings.data;
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
             Failure::start(format!(
@@ -32,28 +33,24 @@ impl Data {
                 folder.display()
             ))
         })?;
-        Self::open(settings, clock).await
+        Self::open(settings, tell).await
     }
 
     /// Opens a folder that a server has used before.
-    pub async fn open_existing(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        if !store_folder(&settings.data).is_dir() {
+    pub async fn open_existing(settings: &Settings) -> Result<Self, Failure> {
+        let used = if settings.database.is_some() { key_file(settings) } else { storage::folder(settings) };
+        if !used.exists() {
             let folder = settings.data.display();
             return Err(Failure::start(format!("{folder} is not the data folder of a server; name it with --data")));
         }
-        Self::open(settings, clock).await
+        Self::open(settings, |clock| clock).await
     }
 
-    async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let path = store_folder(&settings.data);
-        let options = Options { cache_bytes: settings.cache_mib.saturating_mul(1024 * 1024), ..Options::default() };
-        // Opening repairs a store that was killed, which can take a while.
-        let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;
-        let store = opened.map_err(|error| Failure::because(&error))?.map_err(|error| Failure::because(&error))?;
-        let store: Arc<dyn Store> = Arc::new(store);
+    async fn open(settings: &Settings, tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>) -> Result<Self, Failure> {
+        let Storage { store, clock } = Storage::open(settings).await?;
+        let clock = tell(clock);
         let random = Arc::new(OsRandom);
-        let key_file = settings.data.join("matrix-2fa.key");
-        let keys = Keyring::open_or_create(&key_file, store.as_ref(), random.as_ref()).await;
+        let keys = Keyring::open_or_create(&key_file(settings), store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;
         let host = LocalHomeserver::open(
             Arc::clone(&store),
@@ -67,6 +64,6 @@ impl Data {
     }
 }
 
-fn store_folder(data: &Path) -> PathBuf {
-    data.join("store")
+fn key_file(settings: &Settings) -> PathBuf {
+    settings.data.join("matrix-2fa.key")
 }

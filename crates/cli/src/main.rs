@@ -1,7 +1,7 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
+//! folder, `storage.rs` the store in it or the database · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
 //! `clock.rs` is the wall clock, or the one that tests move.
 
 mod admin;
@@ -12,6 +12,7 @@ mod data;
 mod failure;
 mod serve;
 mod settings;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -43,7 +44,7 @@ enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
     Serve(#[command(flatten)] Flags),
-    /// Help a user who is locked out; the server must be stopped
+    /// Help a user who is locked out
     #[command(subcommand)]
     Admin(admin::Command),
 }

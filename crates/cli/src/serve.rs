@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use matrix_2fa::TwoFactor;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
@@ -43,8 +44,13 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
-    let (clock, clock_routes) = clock::clock();
-    let Data { store, engine, host } = Data::open_or_create(settings, clock).await?;
+    let mut clock_routes = Router::new();
+    let Data { store, engine, host } = Data::open_or_create(settings, |clock| {
+        let (clock, routes) = clock::clock(clock);
+        clock_routes = routes;
+        clock
+    })
+    .await?;
     let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
     let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);

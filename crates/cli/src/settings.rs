@@ -1,9 +1,11 @@
 //! Settings: defaults, then the TOML file, then `MATRIX_2FA_*`, then flags.
 
+mod database;
 mod flags;
 mod lifetime;
 mod merge;
 
+pub use database::DatabaseUrl;
 pub use flags::Flags;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -22,6 +24,9 @@ use crate::failure::Failure;
 pub struct Settings {
     pub listen: SocketAddr,
     pub data: PathBuf,
+    #[serde(default)]
+    pub database: Option<DatabaseUrl>,
+    pub database_connections: usize,
     pub server_name: String,
     pub open_registration: bool,
     pub policy: Policy,
@@ -57,6 +62,9 @@ impl Settings {
         if self.password_hash_jobs == 0 || self.recovery_hash_jobs == 0 {
             return bad("password_hash_jobs, recovery_hash_jobs", "there must be at least one");
         }
+        if self.database_connections < 2 {
+            return bad("database_connections", "there must be at least two: one that writes and one that reads");
+        }
         if self.issuer.as_deref().is_some_and(|issuer| issuer.is_empty() || issuer.contains([':', '\n'])) {
             return bad("issuer", "write a name without a colon");
         }
@@ -65,6 +73,11 @@ impl Settings {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
         Ok(())
+    }
+
+    /// Where the users are, for people.
+    pub fn place(&self) -> String {
+        self.database.as_ref().map_or_else(|| self.data.display().to_string(), |_| "the database".to_owned())
     }
 
     /// The part that the homeserver needs.

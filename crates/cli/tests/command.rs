@@ -166,6 +166,8 @@ fn help_names_every_setting() {
         "--config",
         "--listen",
         "--data",
+        "--database",
+        "--database-connections",
         "--server-name",
         "--open-registration",
         "--policy",

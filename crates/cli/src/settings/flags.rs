@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::DatabaseUrl;
+
 /// Every setting, absent unless it was given.
 #[derive(Clone, Debug, Default, Args, Serialize)]
 #[serde(default)]
@@ -19,10 +21,21 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// Folder of the store and the key file; made on the first run [default: ./data]
+    /// Folder of the key file and, without --database, of the store; made on the first run [default: ./data]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+
+    /// PostgreSQL instead of a store in the data folder, for any number of servers: postgres://user:password@host/name; the password is
+    /// safer in the file or the environment, where `ps` does not show it [default: the store in the data folder]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseUrl>,
+
+    /// Connections to the database, at most [default: 16]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_connections: Option<usize>,
 
     /// The part of a Matrix id after the colon; cannot change later [default: localhost]
     #[arg(long, value_name = "NAME")]
@@ -102,6 +115,8 @@ impl Flags {
             config: None,
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 8008))),
             data: Some("./data".into()),
+            database: None,
+            database_connections: Some(16),
             server_name: Some("localhost".to_owned()),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),

@@ -67,6 +67,7 @@ mod tests {
             Figment::from(Serialized::defaults(Flags::defaults())).extract().expect("the defaults are legal");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8008");
         let every = Flags {
+            database: Some("postgres://localhost/x".to_owned().into()),
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             ..Flags::defaults()
