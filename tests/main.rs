@@ -5,6 +5,7 @@
 //! * [`routes`] mirrors the URLs: one endpoint a file.
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
+//! * [`replicas`] is two servers over one PostgreSQL database: races, guessing, clocks, and the database going away.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
@@ -26,6 +27,7 @@ mod command;
 mod edges;
 mod harness;
 mod readme;
+mod replicas;
 mod routes;
 mod transcripts;
 mod uia;

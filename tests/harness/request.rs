@@ -18,6 +18,7 @@ pub struct Request {
     method: String,
     path: String,
     body: String,
+    down: bool,
 }
 
 /// The client of a test: no proxy, no redirects, patient, since two cores carry the whole suite.
@@ -37,7 +38,7 @@ impl Request {
         let path = if path.starts_with('/') { path.to_owned() } else { format!("{V3}{path}") };
         let url = format!("{}{path}", server.base_url());
         let builder = client.request(Method::from_bytes(method.as_bytes()).expect("a method"), url);
-        Self { builder, method: method.to_owned(), path, body: String::new() }
+        Self { builder, method: method.to_owned(), path, body: String::new(), down: false }
     }
 
     /// With this access token in the header.
@@ -64,10 +65,16 @@ impl Request {
         self
     }
 
+    /// The store is down: 503 is the answer that is expected.
+    pub fn while_down(mut self) -> Self {
+        self.down = true;
+        self
+    }
+
     /// Sends it and checks what every answer must be.
     #[track_caller]
     pub fn send(self) -> Answer {
-        let Self { builder, method, path, body } = self;
+        let Self { builder, method, path, body, down } = self;
         let question = format!("{method} {path} {body}");
         let response = builder.send().unwrap_or_else(|error| panic!("no answer to {question}: {error:?}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -76,7 +83,11 @@ impl Request {
         let json = serde_json::from_slice::<Value>(&bytes);
         let answer = Answer { question, status, headers, body: json.as_ref().cloned().unwrap_or_default() };
 
-        assert!(status < 500, "the server must never be at fault\n{answer} {text}");
+        if down {
+            assert_eq!(status, 503, "the store is down\n{answer} {text}");
+        } else {
+            assert!(status < 500, "the server must never be at fault\n{answer} {text}");
+        }
         assert_eq!(
             answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|v| v.as_bytes()),
             Some(b"*".as_slice()),

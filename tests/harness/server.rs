@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     Answer, Enrolled, Request, User,
+    database::cluster,
     process::{Process, clean_command, server_binary, spawn},
     request::http_client,
 };
@@ -44,6 +45,18 @@ struct Inner {
     base_url: Mutex<String>,
     /// None: somebody else's server.
     process: Option<Process>,
+    /// The database, if it is not the store in the data folder.
+    database: Option<String>,
+    /// It runs on the real time, or on what it takes for that.
+    real_time: bool,
+}
+
+/// What a server of our own stands on.
+#[derive(Clone, Copy, Default)]
+struct Ground<'a> {
+    database: Option<&'a str>,
+    /// A key file to copy, instead of a new one.
+    key: Option<&'a Path>,
 }
 
 /// Tests that could not say anything about a foreign server.
@@ -58,6 +71,8 @@ impl Server {
                 client: http_client(None),
                 base_url: Mutex::new(url.trim_end_matches('/').to_owned()),
                 process: None,
+                database: None,
+                real_time: true,
             })),
             Err(_) => Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), Needs::Clock),
         }
@@ -73,12 +88,33 @@ impl Server {
         Some(Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), needs))
     }
 
-    /// Starts `binary` on a free port over an empty data folder.
+    /// Starts `binary` on a free port over an empty data folder; and over a new database, if the whole suite is to run over databases.
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
+        let database = env::var_os("MATRIX_2FA_TEST_DATABASE").map(|_| cluster().database());
+        Self::launch_on(binary, needs, Ground { database: database.as_deref(), key: None })
+    }
+
+    /// Starts `binary` over this database.
+    pub fn launch_over(binary: &Path, needs: Needs<'_>, database: &str) -> Self {
+        Self::launch_on(binary, needs, Ground { database: Some(database), key: None })
+    }
+
+    /// Starts another server over the database of this one, with the same key.
+    pub fn replica(&self, binary: &Path, needs: Needs<'_>) -> Self {
+        let key = self.data_folder().join("matrix-2fa.key");
+        Self::launch_on(binary, needs, Ground { database: self.0.database.as_deref(), key: Some(&key) })
+    }
+
+    fn launch_on(binary: &Path, needs: Needs<'_>, ground: Ground<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
+        if let Some(key) = ground.key {
+            fs::create_dir(&data).expect("a data folder");
+            fs::copy(key, data.join("matrix-2fa.key")).expect("a key file");
+        }
         let mut command = clean_command(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
+        ground.database.map(|database| command.env("MATRIX_2FA_DATABASE", database));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         match needs {
             Needs::ClosedRegistration => {}
@@ -91,7 +127,13 @@ impl Server {
         }
         let (child, base_url) = spawn(&mut command, folder.path());
         let process = Process { command: Mutex::new(command), folder, child: Mutex::new(child) };
-        Self(Arc::new(Inner { client: http_client(None), base_url: Mutex::new(base_url), process: Some(process) }))
+        Self(Arc::new(Inner {
+            client: http_client(None),
+            base_url: Mutex::new(base_url),
+            process: Some(process),
+            database: ground.database.map(str::to_owned),
+            real_time: binary.ends_with("matrix-2fa"),
+        }))
     }
 
     /// Where it listens.
@@ -133,10 +175,11 @@ impl Server {
         self.user().enroll()
     }
 
-    /// What the server's clock shows, milliseconds since 1970. A foreign server is taken to know the real time.
+    /// What the server's clock shows, milliseconds since 1970. A foreign server is taken to know the real time, and so is a server as people
+    /// run it.
     pub fn now_ms(&self) -> u64 {
-        if self.0.process.is_none() {
-            #[expect(clippy::disallowed_methods, reason = "a foreign server runs on the real clock")]
+        if self.0.real_time {
+            #[expect(clippy::disallowed_methods, reason = "such a server runs on the real clock")]
             let now = std::time::SystemTime::now();
             return u64::try_from(now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).expect("in range");
         }
@@ -145,7 +188,7 @@ impl Server {
 
     /// Sets the server's clock, forward or back.
     pub fn set_clock(&self, now_ms: u64) {
-        assert!(self.0.process.is_some(), "this test moves the clock: it must start with `Needs::Clock`");
+        assert!(!self.0.real_time, "this test moves the clock: it must start with `Needs::Clock`");
         self.test_clock(Some(now_ms));
     }
 
@@ -200,10 +243,13 @@ impl Server {
         self.set_clock(now);
     }
 
-    /// Everything that lies in the data folder, byte by byte.
+    /// Everything that lies in the data folder and in the database, byte by byte.
     pub fn dump(&self) -> Vec<u8> {
         let mut dump = Vec::new();
         let mut folders = vec![self.data_folder()];
+        if let Some(database) = &self.0.database {
+            folders.push(cluster().files(database));
+        }
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("readable").flatten() {
                 if entry.path().is_dir() {
@@ -214,6 +260,11 @@ impl Server {
             }
         }
         dump
+    }
+
+    /// What else than the data folder a command needs to work on the same users: a variable.
+    pub fn database(&self) -> Option<(&'static str, &str)> {
+        self.0.database.as_deref().map(|database| ("MATRIX_2FA_DATABASE", database))
     }
 
     /// Where the server keeps its data.

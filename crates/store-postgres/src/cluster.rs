@@ -101,6 +101,13 @@ impl Cluster {
         &self.folder
     }
 
+    /// Where the tables of a database lie, everything written out.
+    pub fn files(&self, address: &str) -> PathBuf {
+        let name = address.rsplit('/').next().unwrap();
+        let number = self.sql(name, "CHECKPOINT; SELECT oid FROM pg_database WHERE datname = current_database()");
+        self.folder.join("data/base").join(number)
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
