@@ -86,11 +86,11 @@ impl Engine {
         code: &str,
     ) -> Result<Confirmed, EngineError> {
         let _turn = self.gate.enter_slow(user).await;
-        let cx = self.context(user, from);
         let bound_to = self.token_digest(token);
         let code = TotpCode::parse(code);
         let account = self.account(user).await?;
         let decide = |account: &Account, set: Option<RecoverySet>| {
+            let cx = self.context(user, from);
             let seed = match account.confirmable(&cx, id, &bound_to) {
                 Some(pending) => self.keys.open(user, id, &pending.seed)?,
                 None => Seed::from_bytes(Vec::new()),
@@ -100,7 +100,7 @@ impl Engine {
         };
         // The commit that confirms a first factor must carry its recovery codes, and their hashing is slow: only for a right code.
         let first = matches!(decide(&account, None)?.outcome, Confirmation::Confirmed { first: true, .. });
-        let fresh = if first { Some(self.fresh_recovery_set(cx.now).await?) } else { None };
+        let fresh = if first { Some(self.fresh_recovery_set(self.now()).await?) } else { None };
         let set = fresh.as_ref().map(|(set, _)| set);
         let confirmation = self.transact(user, |account| Ok((decide(account, set.cloned())?, Vec::new()))).await?;
         Ok(match confirmation {

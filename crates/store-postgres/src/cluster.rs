@@ -11,7 +11,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -106,6 +106,15 @@ impl Cluster {
         let name = address.rsplit('/').next().unwrap();
         let number = self.sql(name, "CHECKPOINT; SELECT oid FROM pg_database WHERE datname = current_database()");
         self.folder.join("data/base").join(number)
+    }
+
+    /// Puts a file into its data folder, for itself alone to read.
+    pub fn install(&self, name: &str, content: &[u8]) {
+        let mut command = as_postgres("sh");
+        command.args(["-c", "umask 077; cat >\"$0\""]).arg(self.folder.join("data").join(name)).stdin(Stdio::piped());
+        let mut shell = command.spawn().expect("sh");
+        shell.stdin.take().expect("piped").write_all(content).expect("written");
+        assert!(shell.wait().expect("it is ours").success());
     }
 
     /// Where it listens.
