@@ -15,13 +15,14 @@ use tokio::{
 };
 
 use crate::{
+    Options,
     database::Database,
     prepared::{Condition, Prepared},
 };
 use lane::Lane;
 
-/// Commits in one batch, at most.
-const BATCH: usize = 256;
+/// Commits that are looked at for the next batch, at most.
+const WAITING: usize = 512;
 
 /// How often others may run before a batch is taken: who wakes first brings the others along.
 const TURNS: usize = 4;
@@ -33,16 +34,16 @@ pub struct Waiting {
 }
 
 /// Serves until every sender is gone and everything is answered.
-pub async fn run(database: Arc<Database>, server: String, lanes: usize, mut queue: mpsc::Receiver<Waiting>) {
+pub async fn run(database: Arc<Database>, server: String, options: Options, mut queue: mpsc::Receiver<Waiting>) {
     let mut idle: Vec<Lane> =
-        (0..lanes.max(1)).map(|number| Lane::new(Arc::clone(&database), &server, number)).collect();
+        (0..options.lanes.max(1)).map(|number| Lane::new(Arc::clone(&database), &server, number)).collect();
     let mut busy = JoinSet::new();
     let mut waiting = VecDeque::new();
     let mut taken = HashSet::new();
     let mut open = true;
     while open || !busy.is_empty() {
         tokio::select! {
-            received = queue.recv(), if open && waiting.len() < 2 * BATCH => match received {
+            received = queue.recv(), if open && waiting.len() < WAITING => match received {
                 Some(commit) => {
                     waiting.push_back(commit);
                     gather(&mut queue, &mut waiting).await;
@@ -66,7 +67,7 @@ pub async fn run(database: Arc<Database>, server: String, lanes: usize, mut queu
             }
         }
         while let Some(lane) = idle.pop() {
-            let (batch, keys) = next_batch(&mut waiting, &mut taken);
+            let (batch, keys) = next_batch(&mut waiting, &mut taken, options.batch.max(1));
             if batch.is_empty() {
                 idle.push(lane);
                 break;
@@ -85,7 +86,7 @@ async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut VecDeque<Wait
     for _ in 0..TURNS {
         tokio::task::yield_now().await;
         let before = waiting.len();
-        while waiting.len() < 2 * BATCH
+        while waiting.len() < WAITING
             && let Ok(commit) = queue.try_recv()
         {
             waiting.push_back(commit);
@@ -113,12 +114,12 @@ fn refuse_late(waiting: &mut VecDeque<Waiting>, done: &[Prepared]) {
 }
 
 /// The first commits whose keys are free. Who has to wait keeps its place before everybody who wants the same.
-fn next_batch(waiting: &mut VecDeque<Waiting>, taken: &mut HashSet<u64>) -> (Vec<Waiting>, Vec<u64>) {
+fn next_batch(waiting: &mut VecDeque<Waiting>, taken: &mut HashSet<u64>, limit: usize) -> (Vec<Waiting>, Vec<u64>) {
     let (mut batch, mut keys, mut reserved) = (Vec::new(), Vec::new(), HashSet::<u64>::new());
     let mut later = VecDeque::new();
     while let Some(next) = waiting.pop_front() {
         let free = next.keys.iter().all(|key| !taken.contains(key) && !reserved.contains(key));
-        if free && batch.len() < BATCH {
+        if free && batch.len() < limit {
             taken.extend(&next.keys);
             keys.extend(&next.keys);
             batch.push(next);

@@ -49,14 +49,16 @@ pub struct Options {
     pub patience: Duration,
     /// Batches of commits under way at the same time.
     pub lanes: usize,
+    /// Commits in one batch, at most.
+    pub batch: usize,
     /// Commits that may wait for a batch; more than these wait for a place.
     pub queue: usize,
 }
 
 impl Default for Options {
-    /// 16 connections, 5 seconds, 2 lanes, 1,024 waiting commits.
+    /// 16 connections, 5 seconds, 2 lanes of 256 commits, 1,024 waiting commits.
     fn default() -> Self {
-        Self { connections: 16, patience: Duration::from_secs(5), lanes: 2, queue: 1024 }
+        Self { connections: 16, patience: Duration::from_secs(5), lanes: 2, batch: 256, queue: 1024 }
     }
 }
 
@@ -134,7 +136,7 @@ impl PostgresStore {
         drop(connection);
         let clock = Arc::new(DatabaseClock::new(values::time_from_sql(row.get(1))));
         let (queue, commits) = mpsc::channel(options.queue.max(1));
-        tokio::spawn(committer::run(Arc::clone(&database), row.get(0), options.lanes, commits));
+        tokio::spawn(committer::run(Arc::clone(&database), row.get(0), options, commits));
         Ok(Self { database, queue, clock })
     }
 

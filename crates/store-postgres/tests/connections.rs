@@ -146,3 +146,49 @@ async fn what_the_database_refuses_does_not_hold_up_its_batch() {
         }
     }
 }
+
+/// Two servers of one process each queue for themselves; only the database is between them. Keys come in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_over_one_database_lose_nothing() {
+    const TASKS: u64 = 16;
+    const EACH: u64 = 10;
+    let address = CLUSTER.database();
+    let stores = [Arc::new(store(&address).await), Arc::new(store(&address).await)];
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        let store = Arc::clone(&stores[usize::try_from(task).unwrap() % 2]);
+        tasks.spawn(async move {
+            for round in 0..EACH {
+                while !increment_three(&*store, task + round).await {}
+            }
+        });
+    }
+    tasks.join_all().await;
+    for key in 0..5 {
+        let record = stores[0].record(SESSION, &format!("counter {key}")).await.unwrap().unwrap();
+        assert_eq!(u64::from_be_bytes(record.bytes.try_into().unwrap()), record.version);
+    }
+    let name = address.rsplit('/').next().unwrap();
+    assert_eq!(CLUSTER.sql(name, "SELECT sum(version) FROM records"), (3 * TASKS * EACH).to_string());
+    assert_eq!(CLUSTER.sql(name, "SELECT count(*) FROM events"), (TASKS * EACH).to_string());
+}
+
+/// Three of five counters, in an order that depends on who asks.
+async fn increment_three(store: &dyn Store, seed: u64) -> bool {
+    let mut records = Vec::new();
+    for step in 0..3 {
+        let key = format!("counter {}", (seed + step * (1 + seed % 4)) % 5);
+        let before = store.record(SESSION, &key).await.unwrap();
+        let expected = before.as_ref().map_or(Expected::Absent, |record| Expected::Version(record.version));
+        let count = before.map_or(0, |record| u64::from_be_bytes(record.bytes.try_into().unwrap())) + 1;
+        let next = NewRecord { bytes: count.to_be_bytes().to_vec(), ..NewRecord::default() };
+        records.push(RecordChange::put(SESSION, key, expected, next));
+    }
+    let event = Event {
+        at: Timestamp::from_millis(seed),
+        user: USER.to_owned(),
+        origin: Origin::default(),
+        kind: EventKind::Disabled,
+    };
+    store.commit(Commit { records, events: vec![event], ..Commit::default() }).await.unwrap() == Committed::Done
+}

@@ -52,8 +52,14 @@ fn explain(errors: figment::Error, file: &Path) -> Failure {
         Kind::UnknownField(..) => {
             Failure::start(format!("{place}: there is no such setting; see matrix-2fa serve --help"))
         }
-        kind => Failure::start(format!("{place}: {kind}")),
+        kind => Failure::start(format!("{place}: {}", without_excerpt(&kind.to_string()))),
     }
+}
+
+/// A file that is no TOML is quoted where it goes wrong, and a password may stand there.
+fn without_excerpt(problem: &str) -> String {
+    let quoted = |line: &&str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    problem.lines().filter(|line| !quoted(line)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
