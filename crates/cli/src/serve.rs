@@ -109,8 +109,9 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
 
 fn start_log(filter: &str) -> Result<(), Failure> {
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
-    // The store tells every page that it turns, which drowns everything else; who wants that names it.
-    let quiet = if filter.contains("sled") { "" } else { "sled=warn," };
+    // A store tells every page that it turns, which drowns everything else; who wants that names it.
+    let loud = ["sled", "refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
+    let quiet: String = loud.map(|library| format!("{library}=warn,")).collect();
     let filter = EnvFilter::builder().parse(format!("{quiet}{filter}")).map_err(bad)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining about a closed stderr on stderr would panic.

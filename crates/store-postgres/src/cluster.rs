@@ -50,7 +50,6 @@ listen_addresses = '127.0.0.1'
 unix_socket_directories = '$folder'
 max_connections = 200
 shared_buffers = 64MB
-fsync = off
 END
 "$1/pg_ctl" -D "$folder/data" -w -l "$folder/log" start >/dev/null || { cat "$folder/log" >&2; exit 1; }
 echo "$folder"

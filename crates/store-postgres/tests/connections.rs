@@ -1,6 +1,6 @@
 //! What becomes of commits and reads when connections break, at the worst moments too.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "connections/proxy.rs"]
 mod proxy;
