@@ -2,6 +2,7 @@
 //!
 //! * **Atomic**: concurrent commits are batched into one transaction of a few statements, in which every row is changed only if it is as
 //!   the commit expects (`UPDATE .. WHERE version = ..`). A commit that lost is a conflict; the others of its batch are not held up by it.
+//! * **Concurrent reads** share statements in the same way.
 //! * **Durable**: `synchronous_commit` is on for every connection, whatever the server's default.
 //! * **One clock**: [`PostgresStore::clock`] is the database's, read along with every load. What the servers' own clocks show decides nothing.
 //! * **A lost connection** is made again, within a bound; then it is [`StoreError::Unavailable`]. If it is lost while a commit is under way,
@@ -18,6 +19,7 @@ mod database;
 mod failure;
 mod migrations;
 mod prepared;
+mod reader;
 mod tls;
 mod values;
 
@@ -39,6 +41,7 @@ use committer::Waiting;
 use database::Database;
 use failure::{Cause, Failure};
 use prepared::Prepared;
+use reader::Reader;
 
 /// How to use a database.
 #[derive(Clone, Debug)]
@@ -91,6 +94,8 @@ pub enum OpenError {
 pub struct PostgresStore {
     database: Arc<Database>,
     queue: mpsc::Sender<Waiting>,
+    accounts: Reader,
+    records: Reader,
     clock: Arc<DatabaseClock>,
 }
 
@@ -98,11 +103,14 @@ const NOW: &str = "SELECT gen_random_uuid()::text, (extract(epoch FROM clock_tim
 
 const LOAD: &str = "\
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, a.version, a.account
-FROM (SELECT) AS always LEFT JOIN accounts a ON a.user_id = $1";
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(kind, key, place) LEFT JOIN accounts a ON a.user_id = n.key
+ORDER BY n.place";
 
 const RECORD: &str = "\
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, r.version, r.bytes, r.user_id, r.expires_at
-FROM (SELECT) AS always LEFT JOIN records r ON r.kind = $1 AND r.key = $2";
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(kind, key, place)
+LEFT JOIN records r ON r.kind = n.kind AND r.key = n.key
+ORDER BY n.place";
 
 const RECORDS_OF: &str = "\
 SELECT key, version, bytes, user_id, expires_at FROM records WHERE user_id = $1 AND kind = $2 ORDER BY key";
@@ -137,7 +145,9 @@ impl PostgresStore {
         let clock = Arc::new(DatabaseClock::new(values::time_from_sql(row.get(1))));
         let (queue, commits) = mpsc::channel(options.queue.max(1));
         tokio::spawn(committer::run(Arc::clone(&database), row.get(0), options, commits));
-        Ok(Self { database, queue, clock })
+        let (accounts, records) =
+            (Reader::new(Arc::clone(&database), LOAD), Reader::new(Arc::clone(&database), RECORD));
+        Ok(Self { database, queue, accounts, records, clock })
     }
 
     /// The database's clock.
@@ -146,16 +156,10 @@ impl PostgresStore {
     }
 
     /// A point read, which brings the database's time along.
-    async fn point(
-        &self,
-        sql: &'static str,
-        key: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-    ) -> Result<Option<Row>, StoreError> {
+    async fn point(&self, reader: &Reader, kind: &'static str, key: &str) -> Result<Row, StoreError> {
         let asked = Asked::now();
-        let row = self.database.rows(sql, key).await?.pop();
-        if let Some(row) = &row {
-            self.clock.observe(asked, values::time_from_sql(row.get(0)));
-        }
+        let row = reader.row(kind, key).await?;
+        self.clock.observe(asked, values::time_from_sql(row.get(0)));
         Ok(row)
     }
 }
@@ -166,7 +170,7 @@ impl Store for PostgresStore {
         if !values::is_storable(user) {
             return Ok(StoredAccount::default());
         }
-        let row = self.point(LOAD, &[&user]).await?.ok_or_else(no_answer)?;
+        let row = self.point(&self.accounts, "", user).await?;
         let version = row.get::<_, Option<i64>>(1).unwrap_or(0);
         let version = values::version_from_sql("account", version)?;
         let account = match row.get::<_, Option<&[u8]>>(2) {
@@ -191,7 +195,7 @@ impl Store for PostgresStore {
         if !values::is_storable(key) {
             return Ok(None);
         }
-        let row = self.point(RECORD, &[&kind.0, &key]).await?.ok_or_else(no_answer)?;
+        let row = self.point(&self.records, kind.0, key).await?;
         row.get::<_, Option<i64>>(1).map(|_| record_of(&row)).transpose()
     }
 
