@@ -26,6 +26,7 @@
 
 mod answer;
 mod body;
+mod browser;
 mod database;
 mod phone;
 mod process;
@@ -35,9 +36,10 @@ mod server;
 mod user;
 
 pub use answer::Answer;
-pub use body::{PASSWORD, RECOVERY, TOKEN, TOTP, auth, stage, with};
+pub use body::{PASSWORD, RECOVERY, SSO, TOKEN, TOTP, auth, stage, with};
+pub use browser::{Browser, Page};
 pub use database::cluster;
-pub use phone::Phone;
+pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};

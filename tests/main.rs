@@ -6,9 +6,12 @@
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
 //! * [`replicas`] is two servers over one PostgreSQL database: races, guessing, clocks, and the database going away.
+//! * [`limits`] is what one address and the whole server may try; [`logs`] reads a server's log.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
+//! * [`crash`] kills servers at random moments, and shows that it would find five faults.
+//! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
 //! A test that stands for a requirement carries its number: `r05_code_stays_spent_after_kill_9`. `spec/security.md` is the index.
@@ -21,11 +24,16 @@
 )]
 
 mod bad_input;
+mod browser;
 mod clients;
 mod codes;
 mod command;
+mod crash;
 mod edges;
 mod harness;
+mod limits;
+mod logs;
+mod pages;
 mod readme;
 mod replicas;
 mod routes;

@@ -14,7 +14,9 @@ pub struct Answer {
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,
-    /// The JSON body; null if there was none.
+    /// Was the body JSON?
+    pub is_json: bool,
+    /// The JSON body; a string if it was something else.
     pub body: Value,
 }
 

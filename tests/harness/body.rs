@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 pub const PASSWORD: &str = "m.login.password";
 /// A login token as the first factor.
 pub const TOKEN: &str = "m.login.token";
+/// Both factors, asked for by a page of the server.
+pub const SSO: &str = "m.login.sso";
 /// A code of an authenticator.
 pub const TOTP: &str = "m.login.2fa.totp";
 /// A recovery code.

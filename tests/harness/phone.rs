@@ -50,7 +50,7 @@ impl Phone {
 }
 
 /// The codes that `oathtool` makes for this moment and the `more` steps after it.
-fn oathtool(seed: &str, unix_seconds: u64, more: u32) -> Vec<String> {
+pub fn oathtool(seed: &str, unix_seconds: u64, more: u32) -> Vec<String> {
     let output = Command::new("oathtool")
         .args(["--totp", "--base32", "--window", &more.to_string()])
         .arg(format!("--now=@{unix_seconds}"))

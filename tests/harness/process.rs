@@ -69,6 +69,7 @@ pub fn clean_command(binary: &Path) -> Command {
 pub fn server_binary(variable: &str) -> PathBuf {
     let built = match variable {
         "MATRIX_2FA_BIN" => "matrix-2fa",
+        "MATRIX_2FA_BIN_FAULTS" => "matrix-2fa-faults",
         _ => "matrix-2fa-test-clock",
     };
     prepared(variable, &format!("servers/{built}"))

@@ -4,12 +4,12 @@ use std::{
     env, fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Barrier, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use reqwest::blocking::Client;
@@ -32,6 +32,8 @@ pub enum Needs<'a> {
     Process,
     /// These `MATRIX_2FA_*` variables.
     Settings(&'a [(&'a str, &'a str)]),
+    /// To take its disk away ([`Server::forbid_writing`]).
+    Disk,
     /// A server as it is without `--open-registration`.
     ClosedRegistration,
 }
@@ -45,6 +47,7 @@ struct Inner {
     base_url: Mutex<String>,
     /// None: somebody else's server.
     process: Option<Process>,
+    without_disk: AtomicBool,
     /// The database, if it is not the store in the data folder.
     database: Option<String>,
     /// It runs on the real time, or on what it takes for that.
@@ -71,6 +74,7 @@ impl Server {
                 client: http_client(None),
                 base_url: Mutex::new(url.trim_end_matches('/').to_owned()),
                 process: None,
+                without_disk: AtomicBool::new(false),
                 database: None,
                 real_time: true,
             })),
@@ -112,7 +116,15 @@ impl Server {
             fs::create_dir(&data).expect("a data folder");
             fs::copy(key, data.join("matrix-2fa.key")).expect("a key file");
         }
-        let mut command = clean_command(binary);
+        let mut command = match needs {
+            // What the system sends to a process that writes too much would end it. As on a full disk, the write shall fail instead.
+            Needs::Disk => {
+                let mut shell = clean_command(Path::new("sh"));
+                shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary);
+                shell
+            }
+            _ => clean_command(binary),
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
         ground.database.map(|database| command.env("MATRIX_2FA_DATABASE", database));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -121,7 +133,7 @@ impl Server {
             Needs::Settings(settings) => {
                 command.arg("--open-registration").envs(settings.iter().copied());
             }
-            Needs::Clock | Needs::Process => {
+            Needs::Clock | Needs::Process | Needs::Disk => {
                 command.arg("--open-registration");
             }
         }
@@ -131,6 +143,7 @@ impl Server {
             client: http_client(None),
             base_url: Mutex::new(base_url),
             process: Some(process),
+            without_disk: AtomicBool::new(false),
             database: ground.database.map(str::to_owned),
             real_time: binary.ends_with("matrix-2fa"),
         }))
@@ -233,6 +246,55 @@ impl Server {
         let (child, base_url) = spawn(&mut process.command.lock().unwrap(), process.folder.path());
         *process.child.lock().unwrap() = child;
         *self.0.base_url.lock().unwrap() = base_url;
+        self.0.without_disk.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on every write of the process to any file fails, until it is started again. From now on, too, 503 is a fair answer.
+    pub fn forbid_writing(&self) {
+        let pid = self.process().child.lock().unwrap().id().to_string();
+        let told = Command::new("prlimit").args(["--pid", &pid, "--fsize=0:"]).status();
+        let told = told.expect("prlimit is installed (on Debian: the package util-linux)");
+        assert!(told.success(), "prlimit may limit a process of ours");
+        self.0.without_disk.store(true, Ordering::SeqCst);
+    }
+
+    /// Did [`Self::forbid_writing`] take its disk?
+    pub fn is_without_disk(&self) -> bool {
+        self.0.without_disk.load(Ordering::SeqCst)
+    }
+
+    /// Starts a process over the data of a dead one, which must refuse: its exit code, and what it says.
+    pub fn refuses_to_start(&self) -> (Option<i32>, String) {
+        let process = self.process();
+        let output = process.command.lock().unwrap().stderr(Stdio::piped()).output().expect("starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Starts a process over the data of a dead one and kills it after this time, ready or not.
+    pub fn start_and_kill(&self, after: Duration) {
+        let process = self.process();
+        let mut command = process.command.lock().unwrap();
+        let mut child = command.spawn().expect("starts");
+        end(&mut child, Some(after));
+    }
+
+    /// `matrix-2fa admin reset` over the data of a dead process. Killed after `patience`, if there is any. Did it say that it is done?
+    pub fn admin_reset(&self, user: &str, patience: Option<Duration>) -> bool {
+        let process = self.process();
+        let serve = process.command.lock().unwrap();
+        let mut command = Command::new(serve.get_program());
+        for (key, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        command.args(["admin", "reset", user, "--data"]).arg(self.data_folder());
+        command.current_dir(process.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("starts");
+        let done = end(&mut child, patience);
+        assert!(done || patience.is_some(), "nobody killed the command, and it failed");
+        done
     }
 
     /// Dies and comes back, with the clock where it was.
@@ -267,6 +329,16 @@ impl Server {
         self.0.database.as_deref().map(|database| ("MATRIX_2FA_DATABASE", database))
     }
 
+    /// Everything that it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).expect("a log")
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.process().folder.path().join("stderr")
+    }
+
     /// Where the server keeps its data.
     pub fn data_folder(&self) -> PathBuf {
         self.process().folder.path().join("data")
@@ -275,6 +347,16 @@ impl Server {
     fn process(&self) -> &Process {
         self.0.process.as_ref().expect("this test must start with `Needs::Process`")
     }
+}
+
+/// Waits for the end of a process, and kills it if it takes longer than this. Did it end well?
+#[expect(clippy::disallowed_methods, reason = "a kill at a random moment needs one")]
+fn end(child: &mut Child, patience: Option<Duration>) -> bool {
+    if let Some(patience) = patience {
+        std::thread::sleep(patience);
+        let _already_dead = child.kill();
+    }
+    child.wait().expect("it is ours").success()
 }
 
 /// Prints and counts, past the capture of the test runner, so that nobody takes silence for success.

@@ -67,6 +67,11 @@ impl User {
         json!({ "type": PASSWORD, "identifier": { "type": "m.id.user", "user": self.name }, "password": self.password })
     }
 
+    /// The password stage with another password.
+    pub fn password_stage_of(&self, password: &str) -> Value {
+        with(&self.password_stage(), &json!({ "password": password }))
+    }
+
     /// POST /login with the password alone.
     #[track_caller]
     pub fn login(&self) -> Answer {
@@ -235,10 +240,5 @@ impl Enrolled {
             "recovery codes come with the first factor only\n{confirmed}"
         );
         (phone, pending.string("id"))
-    }
-
-    /// The password stage with another password.
-    pub fn password_stage_of(&self, password: &str) -> Value {
-        with(&self.password_stage(), &json!({ "password": password }))
     }
 }

@@ -8,7 +8,7 @@ use matrix_2fa_core::{
     event::Origin,
     recovery::{CODES, HashParams},
     secret::RecoveryDigest,
-    throttle::ClientTag,
+    throttle::{ClientTag, TOTP},
     totp::code_at,
 };
 use matrix_2fa_engine::{Engine, OsRandom, Random};
@@ -80,6 +80,7 @@ fn account(engine: &Engine, user: &str, seed: &Seed) -> Result<Account, Failure>
         origin: Origin::default(),
         client: ClientTag(0),
         proof: Proof::FirstFactor,
+        budget: TOTP,
     };
     let id = engine.fresh_id();
     let sealed = engine.keys().seal(user, &id, seed, &OsRandom)?;
@@ -101,8 +102,10 @@ fn session(engine: &Engine, user: &str) -> AuthSession {
         operation: Operation::new("login"),
         user: Some(user.to_owned()),
         device: None,
+        token: None,
         epoch: 0,
         client: ClientTag(0),
+        address: None,
         flows: vec![Flow::new([Stage::Password, Stage::Totp]), Flow::new([Stage::Password, Stage::Recovery])],
         completed: vec![Stage::Password],
         body: format!(r#"{{"type":"m.login.password","identifier":{{"type":"m.id.user","user":"{user}"}}}}"#),

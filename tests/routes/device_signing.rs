@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, RECOVERY, Server, TOTP, User};
+use crate::harness::{PASSWORD, RECOVERY, SSO, Server, TOTP, User};
 
 const PATH: &str = "keys/device_signing/upload";
 
@@ -18,7 +18,7 @@ fn the_first_upload_is_free_and_the_next_one_needs_both_factors() {
     let first = keys(&user, "c29tZSAzMiBieXRlcyBvZiBhIG1hc3RlciBrZXkhISE");
     user.post(PATH, &first).is(200);
     let second = keys(&user, "b3RoZXIgMzIgYnl0ZXMgb2YgYSBtYXN0ZXIga2V5ISE");
-    user.open("POST", PATH, &second).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
+    user.open("POST", PATH, &second).offers(&[&[SSO], &[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
     user.prove("POST", PATH, &second).is(200);
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, R0, RECOVERY, Server, TOTP, auth};
+use crate::harness::{PASSWORD, R0, RECOVERY, SSO, Server, TOTP, auth};
 
 #[test]
 fn they_are_listed_read_and_renamed() {
@@ -41,7 +41,7 @@ fn with_a_factor_deleting_needs_both() {
     let user = Server::start().enrolled_user();
     let other = user.with_login(&user.login_with(user.recovery_stage(0)).is(200));
     let path = format!("devices/{}", other.device);
-    let challenge = user.open("DELETE", &path, &json!({})).offers(&[&[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
+    let challenge = user.open("DELETE", &path, &json!({})).offers(&[&[SSO], &[PASSWORD, TOTP], &[PASSWORD, RECOVERY]]);
     assert!(challenge.errcode().is_none(), "nothing was tried, so nothing failed\n{challenge}");
     let session = challenge.session();
     user.send("DELETE", &path, &auth(&json!({}), &session, &user.password_stage())).completed(&[PASSWORD]);

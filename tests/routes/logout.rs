@@ -24,3 +24,13 @@ fn a_logout_wants_no_body() {
     let user = Server::start().user();
     user.request("POST", "logout").send().is(200);
 }
+
+#[test]
+fn a_half_login_ends_with_all_sessions_and_costs_no_code() {
+    let user = Server::start().enrolled_user();
+    let session = user.challenge();
+    user.post("logout/all", &json!({})).is(200);
+    let code = user.totp();
+    user.finish(&session, code.clone()).without_token().refused(400, "M_UNKNOWN");
+    user.login_with(code).access_token();
+}

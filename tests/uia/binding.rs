@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, PASSWORD, R0, Server, UNSTABLE, V3, auth};
+use crate::harness::{Answer, PASSWORD, R0, Server, UNSTABLE, User, V3, auth, with};
 
 const PATH: &str = "account/two-factor/recovery";
 
@@ -90,6 +90,34 @@ fn r50_another_user_or_device_cannot_use_it() {
         }
     }
     user.post(PATH, &auth(&json!({}), &session, &user.password_stage())).completed(&[PASSWORD]);
+}
+
+/// Who takes a device over, by logging in on it or by a refresh, has another access token: what the old one began is not theirs.
+#[test]
+fn r50_another_token_of_the_same_device_cannot_use_it() {
+    let user = Server::start().enrolled_user();
+    let log_in = || {
+        let wishes = json!({ "device_id": "SAME", "refresh_token": true });
+        let session = user.server.post("login", &with(&user.password_stage(), &wishes)).session();
+        user.finish(&session, user.totp()).is(200)
+    };
+    let login = log_in();
+    let first = user.with_login(&login);
+    let session = first.open("POST", PATH, &json!({})).session();
+    first.post(PATH, &auth(&json!({}), &session, &user.password_stage())).completed(&[PASSWORD]);
+    first.post(PATH, &auth(&json!({}), &session, &json!({}))).completed(&[PASSWORD]);
+
+    let pair = user.server.post("refresh", &json!({ "refresh_token": login.string("refresh_token") })).is(200);
+    let refreshed = User { token: pair.access_token(), ..user.with_login(&login) };
+    for stage in [json!({}), user.recovery_stage(0)] {
+        refreshed.post(PATH, &auth(&json!({}), &session, &stage)).refused(403, "M_FORBIDDEN");
+    }
+    let taken_over = user.with_login(&log_in());
+    for stage in [json!({}), user.recovery_stage(0)] {
+        taken_over.post(PATH, &auth(&json!({}), &session, &stage)).refused(403, "M_FORBIDDEN");
+    }
+    // Nothing of it was evaluated.
+    user.login_with(user.recovery_stage(0)).access_token();
 }
 
 #[test]

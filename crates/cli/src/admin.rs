@@ -8,7 +8,7 @@ use crate::{
     console,
     data::Data,
     failure::{Failure, chain},
-    settings::{Flags, Settings},
+    settings::{DataFlags, Settings},
 };
 
 /// What an administrator can do.
@@ -21,14 +21,14 @@ pub enum Command {
         /// The user: @user:localhost, or the part before the colon
         user: String,
         #[command(flatten)]
-        flags: Flags,
+        flags: DataFlags,
     },
 }
 
 /// Runs one command.
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Reset { user, flags } = command;
-    let mut settings = Settings::load(flags)?;
+    let mut settings = Settings::load(&flags.into())?;
     // A full id says itself to which server it belongs.
     if let Some((_, server)) = user.split_once(':') {
         server.clone_into(&mut settings.server_name);

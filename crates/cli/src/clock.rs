@@ -6,6 +6,15 @@ use std::sync::Arc;
 use axum::Router;
 use matrix_2fa_core::Clock;
 
+/// What a server with such a clock must say about itself.
+pub const WARNING: Option<&str> = if cfg!(feature = "test-clock") {
+    Some(
+        "this is a build for tests: its clock stands still, and whoever reaches it can set it at /_test/clock and revive used codes",
+    )
+} else {
+    None
+};
+
 /// The clock, and the routes that come with it.
 #[cfg(not(feature = "test-clock"))]
 pub fn clock(store: Arc<dyn Clock>) -> (Arc<dyn Clock>, Router) {

@@ -2,17 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use matrix_2fa::ClientAddress;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tower::ServiceExt;
+
+use crate::proxies::Proxies;
 
 /// A client that has not sent its whole head by then is cut off. It bounds idle keep-alive connections too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,8 +27,15 @@ const CONNECTIONS: usize = 10_000;
 const EXHAUSTED: Duration = Duration::from_millis(500);
 
 /// Serves until `stopping` ends, and then as long as requests in flight need, within `grace`.
-pub async fn serve(listener: TcpListener, routes: Router, stopping: impl Future<Output = ()>, grace: Duration) {
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    proxies: Proxies,
+    stopping: impl Future<Output = ()>,
+    grace: Duration,
+) {
     let graceful = GracefulShutdown::new();
+    let proxies = Arc::new(proxies);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(stopping);
     loop {
@@ -39,7 +49,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stopping: impl Future<
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, routes.clone()));
+                let connection = graceful.watch(connection(stream, peer, routes.clone(), Arc::clone(&proxies)));
                 tokio::spawn(async move {
                     let _place = place;
                     // A client that hangs up or is too slow is no news.
@@ -62,11 +72,13 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     routes: Router,
+    proxies: Arc<Proxies>,
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
     // Answers are small and complete: waiting for more to send only delays them. Without it they are late, not wrong.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let client = ClientAddress(proxies.client(peer.ip(), request.headers()));
+        request.extensions_mut().insert(client);
         routes.clone().oneshot(request.map(Body::new))
     });
     http1::Builder::new()

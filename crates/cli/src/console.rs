@@ -11,6 +11,11 @@ pub fn say(line: &str) {
     let _ = writeln!(stdout().lock(), "{line}");
 }
 
+/// What somebody should mend, on stderr and whatever is logged.
+pub fn warn(line: &str) {
+    let _ = writeln!(stderr().lock(), "matrix-2fa: warning: {line}");
+}
+
 /// Why it did not work: one line on stderr.
 pub fn complain(failure: &Failure) {
     let _ = writeln!(stderr().lock(), "matrix-2fa: {failure}");

@@ -1,18 +1,24 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder, `storage.rs` the store in it or the database · `serve.rs` and `admin.rs` are the commands · `connections.rs` accepts them ·
-//! `clock.rs` is the wall clock, or the one that tests move.
+//! folder, `storage.rs` the store in it or the database · `serve.rs`, `admin.rs` and `check.rs` are the commands ·
+//! `connections.rs` accepts connections · `proxies.rs` says whose they are ·
+//! `clock.rs` is the wall clock, or the one that tests move · `time_source.rs` compares it with another.
 
 mod admin;
+mod check;
 mod clock;
 mod connections;
 mod console;
 mod data;
 mod failure;
+#[cfg(feature = "faults")]
+mod faulty;
+mod proxies;
 mod serve;
 mod settings;
 mod storage;
+mod time_source;
 
 use std::process::ExitCode;
 
@@ -43,10 +49,15 @@ Exit codes:  0 done; 1 it failed while it ran; 2 it did not start: a wrong flag,
 enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
-    Serve(#[command(flatten)] Flags),
+    Serve(#[command(flatten)] Box<Flags>),
     /// Help a user who is locked out
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look whether everything is as it should be: limits, folder, key, seeds, clock
+    ///
+    /// A server with its store in the data folder must be stopped, because it has it locked; with a database servers may go on.
+    #[command(after_help = SETTINGS_HELP)]
+    Check(#[command(flatten)] Box<Flags>),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +68,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Serve(flags) => serve::run(&flags),
         Command::Admin(command) => admin::run(&command),
+        Command::Check(flags) => check::run(&flags),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,7 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
+    time_source,
 };
 
 /// How often expired records are swept.
@@ -51,7 +52,16 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         clock
     })
     .await?;
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module());
+    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
+    tracing::info!("{}", settings.odds_in_words());
+    if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
+        tracing::warn!(
+            "listening on loopback without trusted_proxies: no limit by address, for whoever comes through a proxy"
+        );
+    }
+    if let Some(source) = settings.time_source.clone() {
+        tokio::spawn(time_source::watch(source));
+    }
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
     let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
     let stop = stop_signal()?;
@@ -60,8 +70,9 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tracing::info!("stopping");
         host.close();
     };
+    clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
-    connections::serve(listener, routes, stopping, GRACE).await;
+    connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
     sweeper.abort();
     let _ = sweeper.await;
     Ok(())
@@ -92,7 +103,7 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
     loop {
         interval.tick().await;
         if finish_forgetting(&host, &two_factor).await.is_err() {
-            tracing::warn!("a deactivated user is not yet forgotten; it is tried again");
+            tracing::warn!("not every deactivated user is forgotten yet; it is tried again");
         }
         loop {
             match store.sweep(two_factor.engine().now(), SWEEP_STEP).await {
@@ -109,8 +120,8 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
 
 fn start_log(filter: &str) -> Result<(), Failure> {
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
-    // A store tells every page that it turns, which drowns everything else; who wants that names it.
-    let loud = ["sled", "refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
+    // These libraries tell every step that they take, which drowns everything else; who wants that names them.
+    let loud = ["refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
     let quiet: String = loud.map(|library| format!("{library}=warn,")).collect();
     let filter = EnvFilter::builder().parse(format!("{quiet}{filter}")).map_err(bad)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

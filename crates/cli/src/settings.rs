@@ -3,20 +3,29 @@
 mod database;
 mod flags;
 mod lifetime;
+mod limits;
 mod merge;
+mod networks;
+mod pages;
 
 pub use database::DatabaseUrl;
-pub use flags::Flags;
+pub use flags::{DataFlags, Flags};
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use lifetime::Lifetime;
+use limits::{LockAt, Span};
+use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, StagePrefix};
-use matrix_2fa_engine::EngineSettings;
+use matrix_2fa_engine::{AlarmSettings, EngineSettings};
 use matrix_2fa_homeserver::HomeserverSettings;
+use networks::Networks;
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    proxies::{Proxies, ProxyHeader},
+};
 
 /// Every setting, merged and checked. [`Flags`] documents them.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,12 +46,36 @@ pub struct Settings {
     pub issuer: Option<String>,
     #[serde(default)]
     pub public_base_url: Option<String>,
+    pub pages: bool,
+    #[serde(default)]
+    pub brand_name: Option<String>,
+    #[serde(default)]
+    pub brand_color: Option<String>,
+    #[serde(default)]
+    pub brand_logo: Option<PathBuf>,
+    #[serde(default)]
+    pub trusted_clients: Option<String>,
     pub log: String,
     pub password_hash_jobs: usize,
     pub password_hash_queue: usize,
     pub recovery_hash_jobs: usize,
     pub recovery_hash_queue: usize,
     pub cache_mib: u64,
+    #[serde(default)]
+    pub trusted_proxies: Option<Networks>,
+    pub proxy_header: ProxyHeader,
+    pub address_tries: u32,
+    pub address_tries_per_minute: u32,
+    pub totp_free_tries: u32,
+    pub totp_first_wait: Span,
+    pub totp_max_wait: Span,
+    pub totp_lock_at: LockAt,
+    pub totp_monthly_tries: u32,
+    pub max_guess_probability: f64,
+    pub alarm_failures_per_minute: usize,
+    pub alarm_slows: bool,
+    #[serde(default)]
+    pub time_source: Option<String>,
 }
 
 impl Settings {
@@ -59,8 +92,17 @@ impl Settings {
         if StagePrefix::new(&self.stage_prefix).is_none() {
             return bad("stage_prefix", "write a name like m.login.2fa. that ends in a dot and has only a-z 0-9 . _ -");
         }
-        if self.password_hash_jobs == 0 || self.recovery_hash_jobs == 0 {
-            return bad("password_hash_jobs, recovery_hash_jobs", "there must be at least one");
+        for (key, range, given) in [
+            ("password_hash_jobs", 1..=1024, self.password_hash_jobs),
+            ("password_hash_queue", 0..=100_000, self.password_hash_queue),
+            ("recovery_hash_jobs", 1..=1024, self.recovery_hash_jobs),
+            ("recovery_hash_queue", 0..=100_000, self.recovery_hash_queue),
+            // 16 TiB is more than any machine has; less than this and the store turns every page twice.
+            ("cache_mib", 8..=16 * 1024 * 1024, usize::try_from(self.cache_mib).unwrap_or(usize::MAX)),
+        ] {
+            if !range.contains(&given) {
+                return bad(key, &format!("write a number from {} to {}, not {given}", range.start(), range.end()));
+            }
         }
         if self.database_connections < 2 {
             return bad("database_connections", "there must be at least two: one that writes and one that reads");
@@ -72,7 +114,8 @@ impl Settings {
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
-        Ok(())
+        self.check_pages()?;
+        self.check_limits()
     }
 
     /// Where the users are, for people.
@@ -100,17 +143,34 @@ impl Settings {
             issuer: self.issuer.clone().unwrap_or_else(|| self.server_name.clone()),
             hash_jobs: self.recovery_hash_jobs,
             hash_queue: self.recovery_hash_queue,
+            totp_budget: self.totp_budget(),
+            alarm: AlarmSettings { failures_per_minute: self.alarm_failures_per_minute, slows: self.alarm_slows },
             ..EngineSettings::default()
         }
     }
 
-    /// The part that the module needs.
-    pub fn module(&self) -> matrix_2fa::Settings {
-        matrix_2fa::Settings {
+    /// The part that the module needs. Without a public base URL the pages are where the server listens.
+    pub fn module(&self, address: SocketAddr) -> Result<matrix_2fa::Settings, Failure> {
+        Ok(matrix_2fa::Settings {
             stage_prefix: StagePrefix::new(&self.stage_prefix).unwrap_or_default(),
             password_and_code: self.password_and_code,
-            public_base_url: self.base_url(),
-        }
+            public_base_url: Some(self.base_url().unwrap_or_else(|| pages::local_url(address))),
+            address_limit: AddressLimit {
+                burst: self.address_tries,
+                per_minute: self.address_tries_per_minute,
+                // Who named the proxies, or said that there are none, has told us what a loopback peer is.
+                count_loopback: self.trusted_proxies.is_some(),
+            },
+            pages: self.pages,
+            branding: self.branding()?,
+            trusted_clients: self.trusted_clients()?,
+        })
+    }
+
+    /// The proxies that are believed.
+    pub fn proxies(&self) -> Proxies {
+        let trusted = self.trusted_proxies.as_ref().map(|networks| networks.0.clone()).unwrap_or_default();
+        Proxies { trusted, header: self.proxy_header }
     }
 
     fn base_url(&self) -> Option<String> {

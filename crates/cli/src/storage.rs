@@ -9,6 +9,7 @@ use matrix_2fa_store_postgres::{Address, Options as PostgresOptions, PostgresSto
 use matrix_2fa_store_sled::{Options as SledOptions, SledStore};
 
 use crate::{
+    data::warn_if_open,
     failure::{Failure, chain},
     settings::{DatabaseUrl, Settings},
 };
@@ -36,6 +37,7 @@ pub fn folder(settings: &Settings) -> PathBuf {
 
 async fn embedded(settings: &Settings) -> Result<Storage, Failure> {
     let path = folder(settings);
+    warn_if_open(&path);
     let options = SledOptions { cache_bytes: settings.cache_mib.saturating_mul(1024 * 1024), ..SledOptions::default() };
     // Opening repairs a store that was killed, which can take a while.
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;

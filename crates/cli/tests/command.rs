@@ -130,6 +130,122 @@ fn bad_values_are_named_with_their_source() {
 }
 
 #[test]
+fn numbers_out_of_range_are_named() {
+    let folder = folder();
+    for (flag, key, given) in [
+        ("--cache-mib", "cache_mib", "0"),
+        ("--cache-mib", "cache_mib", "18446744073709551615"),
+        ("--password-hash-jobs", "password_hash_jobs", "0"),
+        ("--password-hash-queue", "password_hash_queue", "18446744073709551615"),
+        ("--recovery-hash-jobs", "recovery_hash_jobs", "18446744073709551615"),
+        ("--recovery-hash-queue", "recovery_hash_queue", "1000000000"),
+    ] {
+        refuses(program(folder.path()).args(["serve", flag, given]), &[key, given, "number from"]);
+    }
+    assert!(!folder.path().join("data").exists());
+}
+
+/// The variable was read as a number, and a number is no name.
+#[test]
+fn a_text_that_looks_like_a_number_is_a_text() {
+    let folder = folder();
+    let mut command = program(folder.path());
+    command.envs([("MATRIX_2FA_ISSUER", "2024"), ("MATRIX_2FA_DATA", "007"), ("MATRIX_2FA_CACHE_MIB", "16")]);
+    command.env("MATRIX_2FA_OPEN_REGISTRATION", "true");
+    refuses(command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "no name"]), &["no name"]);
+    assert!(folder.path().join("007").is_dir(), "as it was written");
+    let mut command = program(folder.path());
+    command.env("MATRIX_2FA_CACHE_MIB", "much");
+    refuses(command.arg("serve"), &["MATRIX_2FA_CACHE_MIB (environment)", "much"]);
+}
+
+#[test]
+fn help_of_reset_names_only_what_matters_to_it() {
+    let folder = folder();
+    let help = program(folder.path()).args(["admin", "reset", "--help"]).output().expect("runs");
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    let flags = help.split_whitespace().filter(|word| word.starts_with("--")).collect::<Vec<_>>();
+    assert_eq!(flags, ["--config", "--data", "--server-name", "--help"], "{help}");
+}
+
+#[test]
+fn folders_that_others_can_look_into_are_named_and_keys_that_others_can_read_are_refused() {
+    let folder = folder();
+    let mut server = Server::start(folder.path());
+    server.register(ALICE);
+    assert_eq!(server.signal("-TERM"), Some(0));
+    let chmod = |path: &str, mode| {
+        fs::set_permissions(folder.path().join(path), fs::Permissions::from_mode(mode)).expect("changes");
+    };
+    let reset = || program(folder.path()).args(["admin", "reset", "alice"]).output().expect("runs");
+    assert!(reset().stderr.is_empty(), "nothing to say");
+    for (path, mode) in [("data", 0o750), ("data/store", 0o701)] {
+        chmod(path, mode);
+        let Output { status, stderr, .. } = reset();
+        let said = String::from_utf8(stderr).expect("UTF-8");
+        assert!(status.success() && said.lines().count() == 1, "{said}");
+        assert!(said.contains("warning") && said.contains(&format!("chmod 700 ./{path}")), "{said}");
+        chmod(path, 0o700);
+    }
+    chmod("data/matrix-2fa.key", 0o640);
+    refuses(program(folder.path()).args(["admin", "reset", "alice"]), &["matrix-2fa.key", "640", "chmod 600"]);
+}
+
+#[test]
+fn r15_limits_that_are_none_do_not_start_and_say_what_they_are_worth() {
+    let folder = folder();
+    let serve = |more: &[&str]| {
+        let mut command = program(folder.path());
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(more);
+        command
+    };
+    refuses(&mut serve(&["--totp-lock-at", "1000"]), &["totp_lock_at", "3.6e-2", "1.0e-2", "max_guess_probability"]);
+    refuses(&mut serve(&["--totp-lock-at", "never", "--totp-monthly-tries", "500"]), &["totp_monthly_tries", "1.8e-2"]);
+    refuses(&mut serve(&["--max-guess-probability", "0.001"]), &["3.6e-3", "1.0e-3"]);
+    refuses(&mut serve(&["--max-guess-probability", "NaN"]), &["max_guess_probability"]);
+    refuses(&mut serve(&["--totp-free-tries", "0"]), &["totp_free_tries"]);
+    refuses(&mut serve(&["--totp-first-wait", "0s"]), &["totp_first_wait"]);
+    refuses(&mut serve(&["--totp-first-wait", "2h"]), &["totp_max_wait"]);
+    refuses(&mut serve(&["--totp-lock-at", "sometimes"]), &["sometimes", "never"]);
+    refuses(&mut serve(&["--trusted-proxies", "localhost"]), &["localhost", "10.0.0.0/8"]);
+    refuses(&mut serve(&["--proxy-header", "x-real-ip"]), &["x-real-ip", "forwarded"]);
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn check_tells_what_is_wrong() {
+    let folder = folder();
+    let check = |more: &[&str]| {
+        let output = program(folder.path()).arg("check").args(more).output().expect("runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+    };
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  store") && !folder.path().join("data").exists(), "{said}");
+
+    let mut server = Server::start(folder.path());
+    server.register(ALICE);
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  store") && said.contains("in use"), "{said}");
+    assert_eq!(server.signal("-TERM"), Some(0));
+
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    for fine in ["limits", "3.6e-3", "folder", "store", "key", "seeds", "codes", "clock", "proxies"] {
+        assert!(said.contains(fine) && !said.contains("WRONG"), "{fine}: {said}");
+    }
+    let (code, said) = check(&["--time-source", "127.0.0.1:1"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  clock"), "{said}");
+    let data = folder.path().join("data");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("changes");
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("WRONG  folder") && said.contains("755"), "{said}");
+}
+
+#[test]
 fn flags_win_over_variables_and_variables_over_the_file() {
     let folder = folder();
     fs::write(folder.path().join("matrix-2fa.toml"), "listen = \"127.0.0.1:1\"\ndata = \"from-file\"\n")
@@ -182,6 +298,12 @@ fn help_names_every_setting() {
         "--recovery-hash-jobs",
         "--recovery-hash-queue",
         "--cache-mib",
+        "--trusted-proxies",
+        "--address-tries",
+        "--totp-lock-at",
+        "--max-guess-probability",
+        "--alarm-failures-per-minute",
+        "--time-source",
         "MATRIX_2FA_",
     ] {
         assert!(help.contains(setting), "{setting} is not in the help");
@@ -255,9 +377,12 @@ fn without_the_feature_there_is_no_test_clock() {
 
 #[cfg(feature = "test-clock")]
 #[test]
-fn with_the_feature_the_clock_obeys() {
+fn with_the_feature_the_clock_obeys_and_the_server_says_so_first() {
     let folder = folder();
-    let server = Server::start(folder.path());
+    let mut server = Server::start_with(folder.path(), &[], Stdio::piped());
+    let mut line = String::new();
+    BufReader::new(server.child.stderr.take().expect("piped")).read_line(&mut line).expect("readable");
+    assert!(line.contains("warning") && line.contains("for tests") && line.contains("/_test/clock"), "{line}");
     assert_eq!(server.post("/_test/clock", r#"{"now_ms": 12345}"#), (200, r#"{"now_ms":12345}"#.to_owned()));
     assert_eq!(server.post("/_test/clock", r#"{"now_ms": "x"}"#).0, 400);
 }

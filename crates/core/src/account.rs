@@ -19,7 +19,7 @@ use crate::{
     recovery::RecoverySet,
     secret::SealedSeed,
     stage::Stage,
-    throttle::{ClientTag, Throttle},
+    throttle::{Budget, ClientTag, Throttle},
     time::Timestamp,
     totp::{Params, TimeStep},
 };
@@ -93,6 +93,8 @@ pub struct Context {
     pub client: ClientTag,
     /// What the request proved.
     pub proof: Proof,
+    /// The limits for wrong TOTP codes; [`throttle::TOTP`](crate::throttle::TOTP) unless the operator chose others.
+    pub budget: Budget,
 }
 
 /// What a request proved beside its access token. Changes judge it in the same value that they change: between the proof and the change

@@ -6,12 +6,15 @@
 //! (`matrix-2fa-engine` does exactly that).
 //!
 //! Rooms: [`account`] the transitions · [`totp`] codes and time steps · [`recovery`] recovery codes · [`throttle`] the two budgets ·
+//! [`odds`] what they are worth · [`drift`] whether the clock is right ·
 //! [`policy`] who must have a factor · [`stage`] and [`flow`] the names on the wire · [`session`] one interactive-auth session ·
 //! [`event`] what is audited · [`secret`] and [`time`] the types that keep secrets and clocks honest.
 
 pub mod account;
+pub mod drift;
 pub mod event;
 pub mod flow;
+pub mod odds;
 pub mod policy;
 pub mod recovery;
 pub mod secret;

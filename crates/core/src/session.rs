@@ -1,6 +1,6 @@
-//! One interactive-auth session: ordered stages, bound to one operation, one user and one device.
+//! One interactive-auth session: ordered stages, bound to one operation, one user and one access token.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ impl Operation {
 pub type BodyDigest = [u8; 32];
 
 /// The state of one session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthSession {
     /// What it authorises.
     pub operation: Operation,
@@ -45,11 +45,17 @@ pub struct AuthSession {
     pub user: Option<String>,
     /// The device of the access token that opened it.
     pub device: Option<String>,
+    /// Keyed digest of that access token: a login that takes the device over, or a refresh, is somebody else.
+    #[serde(default)]
+    pub token: Option<[u8; 32]>,
     /// The host's count of what ends logins in flight, when the first factor was proved.
     #[serde(default)]
     pub epoch: u64,
     /// The client address that opened it, as a tag.
     pub client: ClientTag,
+    /// The same address as text, for the page that names it to the person who is asked to confirm.
+    #[serde(default)]
+    pub address: Option<String>,
     /// Final in the first answer.
     pub flows: Vec<Flow>,
     /// What was passed so far, in order: always an exact prefix of one flow.
@@ -60,6 +66,15 @@ pub struct AuthSession {
     pub secrets: BTreeMap<String, BodyDigest>,
     /// When it was opened.
     pub created_at: Timestamp,
+}
+
+impl fmt::Debug for AuthSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body is the client's and may hold anything.
+        let mut shown = f.debug_struct("AuthSession");
+        shown.field("operation", &self.operation).field("user", &self.user).field("completed", &self.completed);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Why a stage cannot be run now.
@@ -103,9 +118,16 @@ impl AuthSession {
         if complete { Progress::Complete } else { Progress::More }
     }
 
-    /// Was it opened for this operation, by this user on this device?
-    pub fn belongs_to(&self, operation: &Operation, user: Option<&str>, device: Option<&str>) -> bool {
-        self.operation == *operation && self.user.as_deref() == user && self.device.as_deref() == device
+    /// Was it opened for this operation, by this user, on this device, with this access token?
+    pub fn belongs_to(
+        &self,
+        operation: &Operation,
+        user: Option<&str>,
+        device: Option<&str>,
+        token: Option<&[u8; 32]>,
+    ) -> bool {
+        let opener = (self.user.as_deref(), self.device.as_deref(), self.token.as_ref());
+        self.operation == *operation && opener == (user, device, token)
     }
 
     /// Does it live at `now`? A session from further ahead than replicas' clocks differ (the clock was set back) is dead too.

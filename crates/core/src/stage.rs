@@ -11,6 +11,8 @@ pub enum Stage {
     Token,
     /// `m.login.dummy`: registration only.
     Dummy,
+    /// `m.login.sso`: a hosted page that asks for both factors. Never a stage of a login.
+    Sso,
     /// A time-based one-time password of an authenticator.
     Totp,
     /// A recovery code.
@@ -44,6 +46,7 @@ impl StagePrefix {
             Stage::Password => "m.login.password".to_owned(),
             Stage::Token => "m.login.token".to_owned(),
             Stage::Dummy => "m.login.dummy".to_owned(),
+            Stage::Sso => "m.login.sso".to_owned(),
             Stage::Totp => format!("{}totp", self.0),
             Stage::Recovery => format!("{}recovery", self.0),
         }
@@ -55,6 +58,7 @@ impl StagePrefix {
             "m.login.password" => return Some(Stage::Password),
             "m.login.token" => return Some(Stage::Token),
             "m.login.dummy" => return Some(Stage::Dummy),
+            "m.login.sso" => return Some(Stage::Sso),
             _ => {}
         }
         let short = |prefix: &str| match name.strip_prefix(prefix)? {
@@ -89,7 +93,7 @@ mod tests {
         for name in ["m.login.2fa.totp", "m.login.two-factor.totp", "m.login.totp", "org.example.2fa.totp"] {
             assert_eq!(prefix.parse(name), Some(Stage::Totp), "{name}");
         }
-        for name in ["m.login.2fa.", "m.login.2fa.TOTP", "totp", "m.login.sso", "org.example.totp", ""] {
+        for name in ["m.login.2fa.", "m.login.2fa.TOTP", "totp", "m.login.saml", "org.example.totp", ""] {
             assert_eq!(prefix.parse(name), None, "{name}");
         }
         assert_eq!(prefix.name(Stage::Recovery), "org.example.2fa.recovery");

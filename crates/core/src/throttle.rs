@@ -22,9 +22,27 @@ pub struct Budget {
     pub max_wait: Duration,
     /// Wrong codes, in a row or in [`WINDOW`], that lock; `None` never locks.
     pub lock_at: Option<u32>,
+    /// Wrong codes in [`WINDOW`] after which none is evaluated until the oldest of them is that old: what bounds guessing where nothing
+    /// locks (RFC 4226 section 6). `None`: the lock or the length of a code is the bound.
+    pub in_window: Option<u32>,
     /// Tries a minute that clients without a recent wrong code of their own get while the account waits: whoever knows the password
     /// cannot crowd out the owner. 0: the wait is everybody's.
     pub newcomers: usize,
+}
+
+impl Budget {
+    /// How long to wait after this many wrong codes in a row.
+    pub fn wait_after(&self, run: u32) -> Duration {
+        let Some(doublings) = run.checked_sub(self.free) else { return Duration::ZERO };
+        self.first_wait.saturating_mul(1u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX)).min(self.max_wait)
+    }
+
+    /// The same for an account with several authenticators, any of which a guess could hit: so many fewer in the window.
+    #[must_use]
+    pub fn shared_by(self, authenticators: usize) -> Self {
+        let share = u32::try_from(authenticators.max(1)).unwrap_or(u32::MAX);
+        Self { in_window: self.in_window.map(|limit| (limit / share).max(1)), ..self }
+    }
 }
 
 /// How long a wrong code is remembered after a right one.
@@ -38,6 +56,7 @@ pub const TOTP: Budget = Budget {
     first_wait: Duration::from_secs(30),
     max_wait: Duration::from_secs(60 * 60),
     lock_at: Some(100),
+    in_window: None,
     newcomers: 0,
 };
 
@@ -47,6 +66,7 @@ pub const RECOVERY: Budget = Budget {
     first_wait: Duration::from_secs(30),
     max_wait: Duration::from_secs(60),
     lock_at: None,
+    in_window: None,
     newcomers: 20,
 };
 
@@ -85,7 +105,10 @@ pub enum Decision {
 impl Throttle {
     /// May a code of this client be evaluated now?
     pub fn decide(&self, budget: &Budget, now: Timestamp, client: ClientTag) -> Decision {
-        let (Some(failed_at), wait) = (self.failed_at, self.wait(budget)) else { return Decision::Allow };
+        if let Some(until) = self.window_full_until(budget, now) {
+            return Decision::Wait(until);
+        }
+        let (Some(failed_at), wait) = (self.failed_at, budget.wait_after(self.run)) else { return Decision::Allow };
         // A last fail further in the future than its whole wait can only mean that the clock was ahead and has been set back. One try is
         // let through and, if wrong, charged at today's time, which repairs the record: nobody is locked out by a clock.
         if failed_at.since(now) > wait {
@@ -103,7 +126,8 @@ impl Throttle {
         self.forget_old(now);
         self.recent.push(Fail { at: now, client });
         let Some(lock_at) = budget.lock_at else {
-            let excess = self.recent.len().saturating_sub(REMEMBERED);
+            let remembered = budget.in_window.map_or(REMEMBERED, |limit| REMEMBERED.max(limit as usize));
+            let excess = self.recent.len().saturating_sub(remembered);
             self.recent.drain(..excess);
             return false;
         };
@@ -154,9 +178,16 @@ impl Throttle {
         client != ClientTag::default() && lately < budget.newcomers && !failed
     }
 
-    fn wait(&self, budget: &Budget) -> Duration {
-        let Some(doublings) = self.run.checked_sub(budget.free) else { return Duration::ZERO };
-        budget.first_wait.saturating_mul(1u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX)).min(budget.max_wait)
+    /// Until when the window holds as many wrong codes as it may. Those from the future (the clock was set back) do not count before
+    /// the next charge has dated them anew: nobody is locked out by a clock.
+    fn window_full_until(&self, budget: &Budget, now: Timestamp) -> Option<Timestamp> {
+        let limit = budget.in_window? as usize;
+        let since = now.minus(WINDOW);
+        let mut counted: Vec<_> =
+            self.recent.iter().map(|fail| fail.at).filter(|at| *at > since && *at <= now).collect();
+        counted.sort_unstable();
+        let oldest = counted.len().checked_sub(limit)?;
+        counted.get(oldest).map(|at| at.plus(WINDOW))
     }
 
     fn forget_old(&mut self, now: Timestamp) {

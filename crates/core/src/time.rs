@@ -53,26 +53,44 @@ fn millis(duration: Duration) -> u64 {
 
 /// Where "now" comes from. The one real implementation lives in the engine; everything else takes a [`Timestamp`].
 pub trait Clock: Send + Sync {
-    /// The present moment.
+    /// The present moment, by the wall clock: it can jump, because people and time servers set it.
     fn now(&self) -> Timestamp;
+
+    /// Time since some moment in the past, by a clock that nobody sets: for rates and intervals, and to notice that the wall clock jumped.
+    /// The default is for clocks that do not jump.
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now().as_millis())
+    }
 }
 
-/// A clock that stands still until it is told otherwise. Clones share the same hand.
+/// A clock that stands still until it is told otherwise. Clones share the same hands.
 #[derive(Clone, Debug)]
-pub struct MockClock(Arc<AtomicU64>);
+pub struct MockClock(Arc<Hands>);
+
+#[derive(Debug)]
+struct Hands {
+    wall: AtomicU64,
+    elapsed: AtomicU64,
+}
 
 impl MockClock {
     /// A clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(AtomicU64::new(now.as_millis())))
+        Self(Arc::new(Hands { wall: AtomicU64::new(now.as_millis()), elapsed: AtomicU64::default() }))
     }
 
-    /// Sets the hand, forward or back.
+    /// Sets the wall clock. Forward, that much time has passed; back, somebody has set it and no time has passed.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.as_millis(), Ordering::SeqCst);
+        self.0.elapsed.fetch_add(millis(now.since(self.now())), Ordering::SeqCst);
+        self.jump(now);
     }
 
-    /// Moves the hand forward.
+    /// Sets the wall clock alone, forward or back: no time has passed.
+    pub fn jump(&self, now: Timestamp) {
+        self.0.wall.store(now.as_millis(), Ordering::SeqCst);
+    }
+
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
     }
@@ -80,6 +98,10 @@ impl MockClock {
 
 impl Clock for MockClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.0.wall.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.elapsed.load(Ordering::SeqCst))
     }
 }

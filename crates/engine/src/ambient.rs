@@ -1,18 +1,29 @@
 //! The one place that reads the wall clock and the one that draws random numbers. Everything else is handed both.
 
-use std::time::UNIX_EPOCH;
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
 
 use matrix_2fa_core::{Clock, Timestamp};
 
-/// The machine's wall clock.
+/// The machine's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
+
+/// When this process first asked how much time has passed.
+#[expect(clippy::disallowed_methods, reason = "the one adapter of the monotonic clock")]
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one adapter of the wall clock")]
     fn now(&self) -> Timestamp {
         let since_epoch = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        BEGIN.elapsed()
     }
 }
 

@@ -7,6 +7,8 @@ use matrix_2fa_core::{
 
 use crate::{
     Engine, EngineError, Origination,
+    hashing::Place,
+    page_sessions::PAGE_SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
 
@@ -58,17 +60,23 @@ impl Engine {
         .await
     }
 
+    /// A place for the hashing that [`Self::regenerate`] needs. Take it before the user spends a code on the renewal.
+    pub fn renewal_place(&self, user: &str) -> Result<Place, EngineError> {
+        Ok(self.renewals.place(user)?)
+    }
+
     /// Replaces the recovery codes and returns the new ones, this once.
     pub async fn regenerate(
         &self,
         user: &str,
         from: &Origination,
+        place: Place,
     ) -> Result<Result<Vec<RecoveryCode>, ChangeRefused>, EngineError> {
         let cx = self.context(user, from);
         if !self.account(user).await?.is_enrolled() {
             return Ok(Err(ChangeRefused::NotEnrolled));
         }
-        let (set, codes) = self.fresh_recovery_set(cx.now).await?;
+        let (set, codes) = self.fresh_recovery_set(cx.now, place).await?;
         let done = self.change(user, |account| account.regenerate(&cx, set.clone())).await?;
         Ok(done.map(|()| codes))
     }
@@ -89,14 +97,14 @@ impl Engine {
     pub async fn forget(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN]).await?);
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?);
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
     }
 
     /// The password changed: what was proved with the old one (sessions, login tokens, proofs) is worth nothing any more.
     pub async fn end_pending(&self, user: &str) -> Result<(), EngineError> {
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF]).await?);
+        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, PAGE_SESSION]).await?);
         self.transact(user, |_account| {
             Ok((Transition { account: None, outcome: (), events: Vec::new() }, records.clone()))
         })

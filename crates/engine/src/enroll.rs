@@ -1,5 +1,7 @@
 //! Adding an authenticator: the server chooses the secret, a right code confirms it.
 
+use std::fmt;
+
 use matrix_2fa_core::{
     Account, Authenticator, Params, RecoveryCode, RecoverySet, Seed, Timestamp, TotpCode,
     account::{BeginRefused, Confirmation, NewAuthenticator, OpenedSeed},
@@ -8,10 +10,9 @@ use matrix_2fa_core::{
 };
 use zeroize::Zeroizing;
 
-use crate::{Engine, EngineError, Origination};
+use crate::{Engine, EngineError, Origination, hashing::Place};
 
 /// A new, still pending authenticator. The only place where its secret ever leaves the server.
-#[derive(Debug)]
 pub struct Enrollment {
     /// Name it in the confirmation.
     pub id: String,
@@ -23,6 +24,13 @@ pub struct Enrollment {
     pub uri: Zeroizing<String>,
     /// When it dies unconfirmed.
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for Enrollment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URI holds the seed, and `Zeroizing` prints what it wipes.
+        f.debug_struct("Enrollment").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// What a confirmation led to.
@@ -100,7 +108,8 @@ impl Engine {
         };
         // The commit that confirms a first factor must carry its recovery codes, and their hashing is slow: only for a right code.
         let first = matches!(decide(&account, None)?.outcome, Confirmation::Confirmed { first: true, .. });
-        let fresh = if first { Some(self.fresh_recovery_set(self.now()).await?) } else { None };
+        let fresh =
+            if first { Some(self.fresh_recovery_set(self.now(), self.renewal_place(user)?).await?) } else { None };
         let set = fresh.as_ref().map(|(set, _)| set);
         let confirmation = self.transact(user, |account| Ok((decide(account, set.cloned())?, Vec::new()))).await?;
         Ok(match confirmation {
@@ -117,6 +126,7 @@ impl Engine {
     pub(crate) async fn fresh_recovery_set(
         &self,
         now: Timestamp,
+        place: Place,
     ) -> Result<(RecoverySet, Vec<RecoveryCode>), EngineError> {
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
@@ -127,12 +137,7 @@ impl Engine {
         };
         let codes: Vec<_> = (0..CODES).map(|_| fresh()).collect();
         let params = self.settings.hash_params;
-        let digests = self.hasher.hash(codes.clone(), salt, params).await?;
+        let digests = place.hash_codes(codes.clone(), salt, params).await?;
         Ok((RecoverySet::new(salt, params, now, digests), codes))
-    }
-
-    /// What binds an enrollment to the access token that began it.
-    fn token_digest(&self, token: &str) -> [u8; 32] {
-        self.keys.digest("access-token", token.as_bytes())
     }
 }

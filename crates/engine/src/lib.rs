@@ -2,32 +2,42 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
+//! [`page_sessions`] what a browser has proved ·
 //! [`tickets`] one-use things: login tokens, proofs, recovery logins. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of
-//! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers.
+//! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`]
+//! when the whole server sees too many wrong codes · [`timing`] when a clock is wrong.
 
+pub mod alarm;
 pub mod ambient;
 pub mod change;
 pub mod enroll;
 mod gate;
 pub mod hashing;
 pub mod keyring;
+pub mod page_sessions;
 pub mod sessions;
 pub mod tickets;
+pub mod timing;
 pub mod verify;
 
+pub use alarm::AlarmSettings;
 pub use ambient::{OsRandom, Random, SystemClock};
 pub use keyring::{KeyError, Keyring};
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use alarm::Alarm;
 use gate::Gate;
-use hashing::{HashError, RecoveryHasher};
+use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
-    Account, Clock, Context, Policy, Proof, Timestamp, Transition, event::Origin, recovery::HashParams,
-    throttle::ClientTag,
+    Account, Clock, Context, Policy, Proof, Timestamp, Transition,
+    event::Origin,
+    recovery::HashParams,
+    throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
 use sessions::Strangers;
+use timing::Timing;
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -42,6 +52,10 @@ pub struct EngineSettings {
     pub hash_queue: usize,
     /// How new recovery codes are hashed.
     pub hash_params: HashParams,
+    /// The limits for wrong TOTP codes of one account.
+    pub totp_budget: Budget,
+    /// And the sum of all accounts that is an alarm.
+    pub alarm: AlarmSettings,
 }
 
 impl Default for EngineSettings {
@@ -52,6 +66,8 @@ impl Default for EngineSettings {
             hash_jobs: 2,
             hash_queue: 64,
             hash_params: HashParams::default(),
+            totp_budget: throttle::TOTP,
+            alarm: AlarmSettings::default(),
         }
     }
 }
@@ -112,10 +128,19 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<EngineSettings>,
-    hasher: Arc<RecoveryHasher>,
+    /// For checking recovery codes.
+    checks: HashPool,
+    /// For making new ones.
+    renewals: HashPool,
     gate: Arc<Gate>,
     strangers: Arc<Strangers>,
+    visitors: Arc<Strangers>,
+    alarm: Arc<Alarm>,
+    timing: Arc<Timing>,
 }
+
+/// Sets of recovery codes that one user can be making at the same time.
+const RENEWALS_OF_ONE: usize = 4;
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
 const DECISIONS: usize = 32;
@@ -129,9 +154,14 @@ impl Engine {
         random: Arc<dyn Random>,
         settings: EngineSettings,
     ) -> Self {
-        let hasher = Arc::new(RecoveryHasher::new(settings.hash_jobs, settings.hash_queue));
+        let checks = HashPool::new(settings.hash_jobs, settings.hash_queue);
+        // Places of their own, so that whoever renews codes again and again keeps nobody from using one.
+        let renewals = checks.beside(RENEWALS_OF_ONE);
+        let alarm = Arc::new(Alarm::new(settings.alarm));
+        let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
-        Self { store, keys, clock, random, settings, hasher, gate: Arc::default(), strangers: Arc::default() }
+        let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
+        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers, visitors, alarm, timing }
     }
 
     /// The clock that decides.
@@ -171,9 +201,13 @@ impl Engine {
 
     /// What transitions are told about a request.
     fn context(&self, user: &str, from: &Origination) -> Context {
+        let (now, elapsed) = (self.now(), self.clock.elapsed());
+        self.timing.watch(now, elapsed);
+        let budget = self.settings.totp_budget;
+        let free = if self.alarm.slows(elapsed) { budget.free.min(1) } else { budget.free };
         Context {
             user: user.to_owned(),
-            now: self.now(),
+            now,
             origin: Origin {
                 device: from.device.clone(),
                 ip: from.client.map(|ip| ip.to_string()),
@@ -181,6 +215,7 @@ impl Engine {
             },
             client: self.client_tag(from.client),
             proof: from.proof,
+            budget: Budget { free, ..budget },
         }
     }
 
@@ -233,9 +268,17 @@ impl Engine {
         let audited = events.clone();
         let committed = self.store.commit(Commit { account, events, records }).await?;
         if committed == Committed::Done {
-            audited.iter().for_each(log);
+            for event in &audited {
+                log(event);
+                self.alarm.note(event, self.clock.elapsed());
+            }
         }
         Ok(committed)
+    }
+
+    /// What binds a session or an enrollment to the access token that began it.
+    pub fn token_digest(&self, token: &str) -> [u8; 32] {
+        self.keys.digest("access-token", token.as_bytes())
     }
 
     /// A fresh random name: 32 characters of `0-9a-f`, 128 bit.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Mutex, PoisonError},
 };
 
@@ -25,7 +26,7 @@ const STRANGERS: usize = 100_000;
 pub(crate) struct Strangers(Mutex<VecDeque<Timestamp>>);
 
 impl Strangers {
-    fn admit(&self, now: Timestamp) -> bool {
+    pub(crate) fn admit(&self, now: Timestamp) -> bool {
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let dead = |at: &Timestamp| *at > now || now.since(*at) >= LIFETIME;
         while opened.front().is_some_and(dead) {
@@ -40,7 +41,7 @@ impl Strangers {
 }
 
 /// A session with its id and the version to swap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LiveSession {
     /// 32 characters, unguessable.
     pub id: String,
@@ -142,6 +143,12 @@ impl Engine {
         let too_many = held_by(greediest).min(live.len()).saturating_sub(limit) + 1;
         let oldest = live.iter().filter(|(_, _, client)| *client == greediest).take(too_many);
         Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).collect())
+    }
+}
+
+impl fmt::Debug for LiveSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSession").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

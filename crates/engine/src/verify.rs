@@ -6,7 +6,7 @@ use matrix_2fa_core::{
 };
 use matrix_2fa_store::{RecordChange, StoreError};
 
-use crate::{Engine, EngineError, Origination};
+use crate::{Engine, EngineError, Origination, timing::time_of};
 
 /// What a code led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Engine {
         let verdict = match stage {
             Stage::Totp => self.verify_totp(user, from, code, on_success).await?,
             Stage::Recovery => self.verify_recovery(user, from, code, on_success).await?,
-            Stage::Password | Stage::Token | Stage::Dummy => Verdict::NotEnrolled,
+            Stage::Password | Stage::Token | Stage::Dummy | Stage::Sso => Verdict::NotEnrolled,
         };
         tracing::debug!(user.id = user, ?stage, outcome = ?verdict, "second factor checked");
         Ok(verdict)
@@ -52,15 +52,22 @@ impl Engine {
     ) -> Result<Verdict, EngineError> {
         let _turn = self.gate.enter(user).await;
         let code = TotpCode::parse(code);
+        let mut timed = None;
         let outcome = self
             .transact(user, |account| {
                 // After the load, which brought the time of a store that has a clock of its own.
                 let cx = self.context(user, from);
-                let transition = account.verify_totp(&cx, code.as_ref(), &self.opened_seeds(user, account)?);
+                let seeds = self.opened_seeds(user, account)?;
+                let transition = account.verify_totp(&cx, code.as_ref(), &seeds);
+                timed =
+                    time_of(account, &transition.outcome, transition.account.as_ref(), code.as_ref(), &seeds, cx.now);
                 let verified = transition.outcome == TotpOutcome::Verified;
                 Ok((transition, if verified { on_success.clone() } else { Vec::new() }))
             })
             .await?;
+        if let Some(timed) = timed {
+            self.timing.learn(user, timed);
+        }
         Ok(match outcome {
             TotpOutcome::Verified => Verdict::Verified,
             TotpOutcome::Wrong | TotpOutcome::Replayed => Verdict::Wrong,
@@ -122,7 +129,7 @@ impl Engine {
     ) -> Result<SettleOutcome, EngineError> {
         let account = self.account(user).await?;
         let Some(RecoverySet { salt, params, .. }) = account.recovery() else { return Ok(SettleOutcome::Stale) };
-        let Some(digest) = self.hasher.hash(vec![code], *salt, *params).await?.pop() else {
+        let Some(digest) = self.checks.place(user)?.hash_codes(vec![code], *salt, *params).await?.pop() else {
             return Ok(SettleOutcome::Stale);
         };
         self.transact(user, |account| {

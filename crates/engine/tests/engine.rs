@@ -122,6 +122,35 @@ async fn r16_recovery_stays_usable_while_totp_waits() {
     assert_eq!(bench.verify(Stage::Recovery, &codes[3]).await, Verdict::Wrong);
 }
 
+/// Who hangs up while the code is hashed must not leave a try that is in flight for ever: it barred the owner's next one.
+#[tokio::test]
+async fn r42_a_client_that_hangs_up_leaves_no_unsettled_try() {
+    let bench = Bench::new();
+    let (_, codes) = bench.enrolled(USER).await;
+    let charged = async || bench.engine.account(USER).await.unwrap().recovery_throttle().run();
+    let from = Origination::default();
+    let wrong = "0000-0000-0000-0000";
+    for (code, charge, remaining) in [(wrong, 1, 10), (&codes[0], 0, 9)] {
+        let mut request = Box::pin(bench.engine.verify(USER, &from, Stage::Recovery, code, Vec::new()));
+        let before = charged().await;
+        let reserved = async {
+            while charged().await == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            verdict = &mut request => panic!("hashed too fast: {verdict:?}"),
+            () = reserved => {}
+        }
+        drop(request);
+        // The next try of this account comes in turn, after the one that was begun.
+        assert_eq!(bench.verify(Stage::Recovery, wrong).await, Verdict::Wrong);
+        assert_eq!(charged().await, charge + 1);
+        assert_eq!(bench.engine.account(USER).await.unwrap().recovery_remaining(), remaining);
+    }
+}
+
 #[tokio::test]
 async fn a_malformed_recovery_code_costs_nothing() {
     let bench = Bench::new();
@@ -155,8 +184,10 @@ fn session(bench: &Bench) -> AuthSession {
         operation: Operation::new("login"),
         user: Some(USER.to_owned()),
         device: None,
+        token: None,
         epoch: 0,
         client: ClientTag(1),
+        address: None,
         flows: vec![Flow::new([Stage::Password, Stage::Totp])],
         completed: vec![Stage::Password],
         body: "{}".to_owned(),

@@ -35,8 +35,11 @@ impl LocalHomeserver {
         password: &str,
         login: Option<&LoginRequest>,
     ) -> Result<Option<Login>, HostError> {
-        let new =
-            User { password: Some(self.passwords.hash(password).await?), created_at: self.now(), ..User::default() };
+        let new = User {
+            password: Some(self.passwords.hash(user, password).await?),
+            created_at: self.now(),
+            ..User::default()
+        };
         until_committed(async || {
             if self.exists(user).await? {
                 return Err(in_use());
@@ -44,8 +47,8 @@ impl LocalHomeserver {
             let mut changes = vec![put(USER, user, Expected::Absent, &new)?];
             let mut made = None;
             if let Some(request) = login {
-                let (login, more) = self.plan_login(user, new.generation, request, None)?;
-                changes.extend(more);
+                let (login, device) = self.plan_login(user, new.generation, request, None)?;
+                changes.push(device);
                 made = Some(login);
             }
             Ok(self.commit(changes).await?.map(|()| made))
@@ -61,7 +64,7 @@ impl LocalHomeserver {
         keep: Option<&str>,
         logout_others: bool,
     ) -> Result<(), HostError> {
-        let phc = self.passwords.hash(password).await?;
+        let phc = self.passwords.hash(user, password).await?;
         self.in_turn(user, async || {
             let stored = self.active_user(user).await?;
             let phc = Some(phc.clone());

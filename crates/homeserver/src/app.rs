@@ -11,7 +11,7 @@ use matrix_2fa::{
     ApiError, TwoFactor,
     homeserver::{Homeserver, Requester},
     json_object,
-    request::client_address,
+    request::{access_token, client_address},
     uia::{Authorized, UiaRequest},
 };
 use matrix_2fa_core::{Operation, Stage};
@@ -42,15 +42,15 @@ impl App {
         operation: Operation,
         body: Map<String, Value>,
     ) -> Result<Authorized, ApiError> {
-        let Caller { requester, client } = caller;
-        let request =
-            UiaRequest { requester: Some(requester), operation, body, client: *client, first: Stage::Password };
+        let Caller { requester, token, client } = caller;
+        let (requester, token, client) = (Some(requester), token.as_deref(), *client);
+        let request = UiaRequest { requester, token, operation, body, client, first: Stage::Password };
         self.two_factor.authorize(request).await
     }
 
-    /// Lets the module forget whoever was deactivated; see [`crate::finish_forgetting`].
-    pub(crate) async fn forget_deactivated(&self) -> Result<(), ApiError> {
-        crate::finish_forgetting(&self.host, &self.two_factor).await
+    /// Lets the module forget a user who was deactivated. If that fails now, [`crate::finish_forgetting`] tries it again.
+    pub(crate) async fn forget(&self, user: &str) -> Result<(), ApiError> {
+        crate::forget(&self.host, &self.two_factor, user).await
     }
 }
 
@@ -75,6 +75,7 @@ pub(crate) fn continues(body: &Map<String, Value>) -> bool {
 /// Who calls, by their access token. Users who must enroll a second factor first are refused here, for every route that asks for this.
 pub(crate) struct Caller {
     pub requester: Requester,
+    token: Option<String>,
     pub client: Option<IpAddr>,
 }
 
@@ -111,7 +112,7 @@ impl FromRequestParts<App> for AnyCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let requester = app.host.authenticate(parts).await?;
-        Ok(Self(Caller { requester, client: client_address(parts) }))
+        Ok(Self(Caller { requester, token: access_token(parts), client: client_address(parts) }))
     }
 }
 

@@ -6,9 +6,13 @@ use serde_json::{Value, json};
 use crate::{
     host::LocalHomeserver,
     logins::end_device,
-    records::{self, DEVICE, Device, Stored, device_key, put_of},
-    refuse::not_found,
+    records::{self, DEVICE, Device, Stored, device_key, put_device},
+    refuse::{forbidden, not_found},
 };
+
+/// Devices of one user. Only who proved everything can make one; without a bound a client that never says which device it is would fill
+/// the disk, and every end of all sessions would be a commit without one.
+pub(crate) const MOST: usize = 1000;
 
 impl LocalHomeserver {
     /// A user's devices, by id.
@@ -29,9 +33,24 @@ impl LocalHomeserver {
             let stored = self.device(user, id).await?;
             let expected = stored.expected();
             let device = Device { display_name: Some(name.to_owned()), ..stored.value };
-            self.commit(vec![put_of(DEVICE, device_key(user, id), expected, &device, user)?]).await
+            self.commit(vec![put_device(user, expected, &device)?]).await
         })
         .await
+    }
+
+    /// The changes that make room for one more device: of too many, those go whose login is over, the longest unused first.
+    pub(crate) async fn make_room(&self, user: &str) -> Result<Vec<matrix_2fa_store::RecordChange>, HostError> {
+        let mut devices = records::list::<Device>(self.store.as_ref(), DEVICE, user).await?;
+        let too_many = (devices.len() + 1).saturating_sub(MOST);
+        let now = self.now();
+        devices.retain(|device| device.value.ends_at.is_some_and(|end| end <= now));
+        if devices.len() < too_many {
+            return Err(forbidden(format!(
+                "This account has {MOST} devices. Log out or delete some of them, or log in with the device_id of one."
+            )));
+        }
+        devices.sort_by_key(|device| device.value.last_seen);
+        Ok(devices.iter().take(too_many).flat_map(|device| end_device(user, device)).collect())
     }
 
     /// Removes devices with their tokens, all in one commit. Unknown ones do not matter: they are as gone as they should be.

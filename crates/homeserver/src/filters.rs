@@ -22,7 +22,7 @@ impl LocalHomeserver {
     /// Keeps a sync filter for a month; clients upload theirs again when it is gone. Equal filters share an id.
     pub(crate) async fn keep_filter(&self, user: &str, filter: &Map<String, Value>) -> Result<String, HostError> {
         let bytes = kept(filter)?.into_bytes();
-        let id: String = records::TokenHash::of(&String::from_utf8_lossy(&bytes)).key().chars().take(16).collect();
+        let id: String = records::TokenHash::of(&String::from_utf8_lossy(&bytes)).as_str().chars().take(16).collect();
         let present = self.store.records_of(records::FILTER, user).await.map_err(unavailable)?;
         let key = device_key(user, &id);
         if present.len() >= MOST && !present.iter().any(|(known, _)| *known == key) {

@@ -22,7 +22,7 @@ use crate::{
     logins::LoginRequest,
     names,
     password::Passwords,
-    records::{self, META, Stored, USER, User},
+    records::{self, DEVICE, Device, META, Stored, USER, User, device_key},
     refuse::{forbidden, unavailable},
     settings::{HomeserverError, HomeserverSettings},
 };
@@ -181,11 +181,16 @@ impl Homeserver for LocalHomeserver {
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
         let stored = self.user(user).await?;
         // Deactivated users have no password.
-        self.passwords.verify(password, stored.and_then(|stored| stored.value.password)).await
+        self.passwords.verify(user, password, stored.and_then(|stored| stored.value.password)).await
     }
 
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
         self.end_sessions(user, keep).await
+    }
+
+    async fn device_name(&self, user: &str, device: &str) -> Result<Option<String>, HostError> {
+        let stored = records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, device)).await?;
+        Ok(stored.and_then(|stored| stored.value.display_name))
     }
 
     fn check_login(&self, request: &Map<String, Value>) -> Result<(), HostError> {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     host::LocalHomeserver,
-    records::{self, CROSS_SIGNING, DEVICE_KEYS, device_key, put, put_of},
-    refuse::{kept, object},
+    records::{self, CROSS_SIGNING, DEVICE_KEYS, device_key, put, put_device, put_of, stays_with},
+    refuse::{kept, kept_within, object},
 };
 
 /// A device's keys.
@@ -34,6 +34,9 @@ pub(crate) const CROSS_SIGNING_KEYS: [(&str, &str); 3] = [
     ("user_signing_key", "user_signing_keys"),
 ];
 
+/// Identity keys of one device are a few hundred bytes. All devices of a user are read together.
+const MAX_IDENTITY: usize = 8 * 1024;
+
 const ONE_TIME_ALGORITHMS: [&str; 2] = ["curve25519", "signed_curve25519"];
 
 impl LocalHomeserver {
@@ -44,7 +47,7 @@ impl LocalHomeserver {
         device: &str,
         body: &Map<String, Value>,
     ) -> Result<BTreeMap<String, u64>, HostError> {
-        let identity = object(body, "device_keys")?.map(kept).transpose()?;
+        let identity = object(body, "device_keys")?.map(|keys| kept_within(keys, MAX_IDENTITY)).transpose()?;
         let one_time = object(body, "one_time_keys")?;
         let key = device_key(user, device);
         self.in_turn(user, async || {
@@ -65,9 +68,9 @@ impl LocalHomeserver {
                 }
             }
             let changes = vec![
-                put_of(DEVICE_KEYS, key.clone(), expected, &keys, user)?,
+                stays_with(owner.value.ends_at, put_of(DEVICE_KEYS, key.clone(), expected, &keys, user)?),
                 // A device that is being removed takes its keys along.
-                put_of(records::DEVICE, key.clone(), owner.expected(), &owner.value, user)?,
+                put_device(user, owner.expected(), &owner.value)?,
             ];
             Ok(self.commit(changes).await?.map(|()| keys.one_time))
         })
@@ -80,16 +83,18 @@ impl LocalHomeserver {
         Ok(stored.map(|stored| stored.value.one_time).unwrap_or_default())
     }
 
-    /// The identity keys of a user's devices, by device id.
-    pub(crate) async fn identity_keys(&self, user: &str) -> Result<Map<String, Value>, HostError> {
+    /// The identity keys of a user's devices, JSON by device id; of `wanted` alone, if any are named.
+    pub(crate) async fn identity_keys(
+        &self,
+        user: &str,
+        wanted: &[String],
+    ) -> Result<BTreeMap<String, String>, HostError> {
         let stored = records::list::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, user).await?;
-        let mut keys = Map::new();
-        for DeviceKeys { device, identity, .. } in stored.into_iter().map(|stored| stored.value) {
-            if let Some(identity) = identity {
-                keys.insert(device, parse(&identity)?.into());
-            }
-        }
-        Ok(keys)
+        let named = stored.into_iter().map(|stored| stored.value).filter(|keys| {
+            // Nobody names as many as would make this slow.
+            wanted.is_empty() || wanted.contains(&keys.device)
+        });
+        Ok(named.filter_map(|keys| Some((keys.device, keys.identity?))).collect())
     }
 
     /// A user's cross-signing keys.
@@ -123,6 +128,6 @@ impl LocalHomeserver {
 }
 
 /// Reads back what we wrote. Unreadable keys are an error, never "no keys": the first upload needs no interactive auth.
-fn parse(json: &str) -> Result<Map<String, Value>, HostError> {
+pub(crate) fn parse(json: &str) -> Result<Map<String, Value>, HostError> {
     serde_json::from_str(json).map_err(|source| HostError::Unavailable(Box::new(source)))
 }

@@ -38,9 +38,19 @@ use matrix_2fa::{ApiError, TwoFactor};
 /// Lets the module forget every deactivated user whom it has not forgotten yet. Deactivation does this itself; call it at start and now
 /// and then, for those whose deactivation was cut short.
 pub async fn finish_forgetting(host: &LocalHomeserver, two_factor: &TwoFactor) -> Result<(), ApiError> {
+    let mut done = Ok(());
     for user in host.to_forget().await? {
-        two_factor.forget(&user).await?;
-        host.forgotten(&user).await?;
+        // One that cannot be forgotten now must not keep the others from it.
+        if let Err(error) = forget(host, two_factor, &user).await {
+            tracing::warn!(user.id = user, %error, "a deactivated user is not yet forgotten; it is tried again");
+            done = Err(error);
+        }
     }
-    Ok(())
+    done
+}
+
+/// Lets the module forget one deactivated user.
+pub(crate) async fn forget(host: &LocalHomeserver, two_factor: &TwoFactor, user: &str) -> Result<(), ApiError> {
+    two_factor.forget(user).await?;
+    Ok(host.forgotten(user).await?)
 }

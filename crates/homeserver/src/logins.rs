@@ -1,4 +1,4 @@
-//! Logins: a device with its tokens, made and ended in one commit each.
+//! Logins: a device with its tokens is one record, made and ended in one commit each.
 
 use std::time::Duration;
 
@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     host::LocalHomeserver,
+    keys::DeviceKeys,
     names::check_device_id,
     random,
     records::{
-        self, ACCESS, Access, DEVICE, DEVICE_KEYS, Device, REFRESH, Refresh, Stored, TokenHash, Tokens, USER, User,
-        device_key, put, put_of,
+        self, DEVICE, DEVICE_KEYS, Device, Stored, TokenHash, Tokens, USER, User, device_key, put, put_device, put_of,
+        stays_with,
     },
     refuse::{bad_request, flag, forbidden, text},
-    tokens::drop_tokens,
+    tokens::new_token,
 };
 
 /// An access token that can be refreshed lives this long. (One that cannot lives as long as its login.)
@@ -62,6 +63,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), HostError> {
 pub(crate) struct Login {
     user: String,
     device: String,
+    ends_at: Option<Timestamp>,
     pair: TokenPair,
 }
 
@@ -95,11 +97,10 @@ impl TokenPair {
     }
 }
 
-/// Tokens that are about to be committed, with the changes that make them work.
+/// Tokens that work once their hashes are committed.
 pub(crate) struct Minted {
     pub pair: TokenPair,
     pub hashes: Tokens,
-    pub changes: Vec<RecordChange>,
 }
 
 /// Whom tokens are minted for.
@@ -125,59 +126,64 @@ impl LocalHomeserver {
             Some(id) => records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, id)).await?,
             None => None,
         };
-        let (login, changes) = self.plan_login(user, generation, request, known)?;
+        let mut changes = if known.is_none() { self.make_room(user).await? } else { Vec::new() };
+        let takes_over = known.is_some();
+        let (login, change) = self.plan_login(user, generation, request, known)?;
+        changes.push(change);
+        if takes_over {
+            changes.extend(self.keep_keys(user, &login).await?);
+        }
         Ok(self.commit(changes).await?.map(|()| login))
     }
 
-    /// The changes that make a login; `known` is the device that it takes over.
+    /// The change that makes a login; `known` is the device that it takes over.
     pub(crate) fn plan_login(
         &self,
         user: &str,
         generation: u64,
         request: &LoginRequest,
         known: Option<Stored<Device>>,
-    ) -> Result<(Login, Vec<RecordChange>), HostError> {
+    ) -> Result<(Login, RecordChange), HostError> {
         let id = match &request.device_id {
             Some(id) => id.clone(),
             None => random::device_id(self.random.as_ref()),
         };
         let now = self.now();
         let ends_at = self.settings.session_lifetime.map(|lifetime| now.plus(lifetime));
-        let minted = self.mint(&Holder { user, device: &id, generation, ends_at }, request.refresh_token, false)?;
+        let minted = self.mint(&Holder { user, device: &id, generation, ends_at }, request.refresh_token);
         let expected = known.as_ref().map_or(Expected::Absent, Stored::expected);
-        let known = known.map(|stored| stored.value);
-        let mut changes: Vec<_> = known.iter().flat_map(end_tokens).collect();
-        changes.extend(minted.changes);
-        let display_name = known.and_then(|device| device.display_name).or_else(|| request.display_name.clone());
+        let known_as = known.and_then(|device| device.value.display_name);
+        let display_name = known_as.or_else(|| request.display_name.clone());
         let device =
             Device { id: id.clone(), display_name, last_seen: now, ends_at, tokens: minted.hashes, pending: None };
-        changes.push(put_of(DEVICE, device_key(user, &id), expected, &device, user)?);
-        Ok((Login { user: user.to_owned(), device: id, pair: minted.pair }, changes))
+        let change = put_device(user, expected, &device)?;
+        Ok((Login { user: user.to_owned(), device: id, ends_at, pair: minted.pair }, change))
+    }
+
+    /// The keys of a device that logs in again stay as long as its new login.
+    async fn keep_keys(&self, user: &str, login: &Login) -> Result<Option<RecordChange>, HostError> {
+        let key = device_key(user, &login.device);
+        let Some(keys) = records::load::<DeviceKeys>(self.store.as_ref(), DEVICE_KEYS, &key).await? else {
+            return Ok(None);
+        };
+        Ok(Some(stays_with(login.ends_at, put_of(DEVICE_KEYS, key, keys.expected(), &keys.value, user)?)))
     }
 
     /// Makes an access token, and a refresh token if one is wanted.
-    pub(crate) fn mint(&self, holder: &Holder<'_>, refreshable: bool, pending: bool) -> Result<Minted, HostError> {
+    pub(crate) fn mint(&self, holder: &Holder<'_>, refreshable: bool) -> Minted {
         let Holder { user, device, generation, ends_at } = *holder;
         let now = self.now();
         let short = now.plus(REFRESHABLE_ACCESS);
         let valid_until = if refreshable { Some(ends_at.map_or(short, |end| end.min(short))) } else { ends_at };
-        let access = random::opaque(self.random.as_ref());
-        let access_hash = TokenHash::of(&access);
-        let (user, device) = (user.to_owned(), device.to_owned());
-        let record = Access { user: user.clone(), device: device.clone(), generation, valid_until, pending };
-        let mut changes = vec![put(ACCESS, access_hash.key(), Expected::Absent, &record)?];
-        let mut refresh = None;
-        let mut refresh_hash = None;
-        if refreshable {
-            let token = random::opaque(self.random.as_ref());
-            let hash = TokenHash::of(&token);
-            let record = Refresh { user, device, generation, valid_until: ends_at };
-            changes.push(put(REFRESH, hash.key(), Expected::Absent, &record)?);
-            refresh = Some(token);
-            refresh_hash = Some(hash);
-        }
-        let pair = TokenPair { access, refresh, expires_in: valid_until.map(|end| end.since(now)) };
-        Ok(Minted { pair, hashes: Tokens { access: access_hash, refresh: refresh_hash }, changes })
+        let token = || new_token(self.random.as_ref(), user, device);
+        let (access, refresh) = (token(), refreshable.then(token));
+        let hashes = Tokens {
+            access: TokenHash::of(&access),
+            refresh: refresh.as_deref().map(TokenHash::of),
+            generation,
+            valid_until,
+        };
+        Minted { pair: TokenPair { access, refresh, expires_in: valid_until.map(|end| end.since(now)) }, hashes }
     }
 
     /// Ends every login of `user` but the one on `keep`: tokens and devices.
@@ -208,51 +214,31 @@ impl LocalHomeserver {
         let mut changes = vec![put(USER, id, expected, &user)?];
         for device in records::list::<Device>(self.store.as_ref(), DEVICE, id).await? {
             if keep == Some(device.value.id.as_str()) {
-                changes.extend(self.carry_over(id, &device, user.generation).await?);
+                changes.push(carry_over(id, device, user.generation)?);
             } else {
                 changes.extend(end_device(id, &device));
             }
         }
         Ok(changes)
     }
-
-    /// Rewrites the tokens of a device that outlives the end of all others.
-    async fn carry_over(
-        &self,
-        user: &str,
-        device: &Stored<Device>,
-        generation: u64,
-    ) -> Result<Vec<RecordChange>, HostError> {
-        let store = self.store.as_ref();
-        let Device { tokens, pending, .. } = &device.value;
-        // The device itself is written too, so that a login or a refresh in between is a conflict.
-        let mut changes =
-            vec![put_of(DEVICE, device_key(user, &device.value.id), device.expected(), &device.value, user)?];
-        for tokens in std::iter::once(tokens).chain(pending) {
-            if let Some(access) = records::load::<Access>(store, ACCESS, tokens.access.key()).await? {
-                let next = Access { generation, ..access.value.clone() };
-                changes.push(put(ACCESS, tokens.access.key(), access.expected(), &next)?);
-            }
-            let Some(hash) = &tokens.refresh else { continue };
-            if let Some(refresh) = records::load::<Refresh>(store, REFRESH, hash.key()).await? {
-                let next = Refresh { generation, ..refresh.value.clone() };
-                changes.push(put(REFRESH, hash.key(), refresh.expected(), &next)?);
-            }
-        }
-        Ok(changes)
-    }
 }
 
-/// Changes that end whatever tokens a device has.
-fn end_tokens(device: &Device) -> Vec<RecordChange> {
-    std::iter::once(&device.tokens).chain(&device.pending).flat_map(drop_tokens).collect()
+/// The change that lets the tokens of a device outlive the end of all others.
+fn carry_over(user: &str, device: Stored<Device>, generation: u64) -> Result<RecordChange, HostError> {
+    // A login or a refresh in between is a conflict.
+    let expected = device.expected();
+    let mut device = device.value;
+    for tokens in std::iter::once(&mut device.tokens).chain(&mut device.pending) {
+        tokens.generation = generation;
+    }
+    put_device(user, expected, &device)
 }
 
 /// Changes that remove a device with its tokens and keys.
 pub(crate) fn end_device(user: &str, device: &Stored<Device>) -> Vec<RecordChange> {
     let key = device_key(user, &device.value.id);
-    let mut changes = end_tokens(&device.value);
-    changes.push(RecordChange::delete(DEVICE, key.clone(), device.expected()));
-    changes.push(RecordChange::delete(DEVICE_KEYS, key, Expected::Any));
-    changes
+    vec![
+        RecordChange::delete(DEVICE, key.clone(), device.expected()),
+        RecordChange::delete(DEVICE_KEYS, key, Expected::Any),
+    ]
 }

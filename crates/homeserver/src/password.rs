@@ -6,8 +6,13 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{Error as PhcError, PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use matrix_2fa::{engine::Random, homeserver::HostError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use matrix_2fa::{
+    engine::{
+        Random,
+        hashing::{HashError, HashPool},
+    },
+    homeserver::HostError,
+};
 
 use crate::{
     random::salt,
@@ -42,10 +47,7 @@ pub(crate) struct Passwords {
     random: Arc<dyn Random>,
     /// Stands in for the hash of a user who has none, so that asking for them costs the same time (R58, R59).
     nobody: Arc<str>,
-    /// Who may hash now.
-    running: Arc<Semaphore>,
-    /// Who may hash now or wait for it: the bound of the queue.
-    admitted: Arc<Semaphore>,
+    pool: HashPool,
 }
 
 impl Passwords {
@@ -55,54 +57,44 @@ impl Passwords {
         let params = Params::new(memory_kib, passes, lanes, None).map_err(|_| HomeserverError::PasswordCost)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = hash(&argon2, "nobody", &salt(random.as_ref())).map_err(|_| HomeserverError::PasswordCost)?;
-        let jobs = settings.hash_jobs.clamp(1, Semaphore::MAX_PERMITS / 2);
-        let queue = settings.hash_queue.min(Semaphore::MAX_PERMITS / 2);
-        Ok(Self {
-            argon2,
-            random,
-            nobody: nobody.into(),
-            running: Arc::new(Semaphore::new(jobs)),
-            admitted: Arc::new(Semaphore::new(jobs + queue)),
-        })
+        let pool = HashPool::new(settings.hash_jobs, settings.hash_queue);
+        Ok(Self { argon2, random, nobody: nobody.into(), pool })
     }
 
-    /// The PHC string of a new password.
-    pub(crate) async fn hash(&self, password: &str) -> Result<String, HostError> {
+    /// The PHC string of a new password of `user`.
+    pub(crate) async fn hash(&self, user: &str, password: &str) -> Result<String, HostError> {
         let salt = salt(self.random.as_ref());
         let password = password.to_owned();
-        self.run(move |argon2| hash(argon2, &password, &salt))
+        self.run(user, move |argon2| hash(argon2, &password, &salt))
             .await?
             .map_err(|source| HostError::Unavailable(Box::new(source)))
     }
 
-    /// Does `password` fit the PHC string? `None` stands for a user who has none: false, at the same price.
-    pub(crate) async fn verify(&self, password: &str, phc: Option<String>) -> Result<bool, HostError> {
+    /// Does `password` fit the PHC string of `user`? `None` stands for a user who has none: false, at the same price.
+    pub(crate) async fn verify(&self, user: &str, password: &str, phc: Option<String>) -> Result<bool, HostError> {
         // A password that nobody can have is still hashed, but only as much of it as anybody could have chosen.
         let possible = password.len() <= MAX_BYTES;
         let password = if possible { password.to_owned() } else { String::new() };
         let known = phc.is_some();
         let phc = phc.unwrap_or_else(|| self.nobody.as_ref().to_owned());
-        let fits = self.run(move |argon2| verify(argon2, &password, &phc)).await?;
+        let fits = self.run(user, move |argon2| verify(argon2, &password, &phc)).await?;
         Ok(fits.map_err(|source| HostError::Unavailable(Box::new(source)))? && known && possible)
     }
 
-    /// Runs slow work on a blocking thread. The permits go with the work: a client that hangs up does not free its place early.
     async fn run<T: Send + 'static>(
         &self,
+        user: &str,
         work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
     ) -> Result<T, HostError> {
-        let overloaded = |_| HostError::Overloaded { retry_after: RETRY_AFTER };
-        let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(overloaded)?;
-        let turn = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(|source| HostError::Unavailable(Box::new(source)))?;
         let argon2 = self.argon2.clone();
-        let job = move || {
-            let _held: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, turn);
-            work(&argon2)
+        let answer = match self.pool.place(user) {
+            Ok(place) => place.run(move || work(&argon2)).await,
+            Err(full) => Err(full),
         };
-        tokio::task::spawn_blocking(job).await.map_err(|source| HostError::Unavailable(Box::new(source)))
+        answer.map_err(|error| match error {
+            HashError::Overloaded => HostError::Overloaded { retry_after: RETRY_AFTER },
+            HashError::Failed(source) => HostError::Unavailable(source),
+        })
     }
 }
 
@@ -138,22 +130,24 @@ mod tests {
     #[tokio::test]
     async fn only_the_right_password_fits_and_nobody_has_one() {
         let passwords = cheap(1, 4);
-        let phc = passwords.hash("correct horse").await.expect("hashes");
+        let phc = passwords.hash("@alice:a", "correct horse").await.expect("hashes");
         assert!(phc.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{phc}");
-        assert!(passwords.verify("correct horse", Some(phc.clone())).await.expect("verifies"));
-        assert!(!passwords.verify("Correct horse", Some(phc.clone())).await.expect("verifies"));
-        assert!(!passwords.verify(&"x".repeat(2000), Some(phc)).await.expect("verifies"));
+        assert!(passwords.verify("@alice:a", "correct horse", Some(phc.clone())).await.expect("verifies"));
+        assert!(!passwords.verify("@alice:a", "Correct horse", Some(phc.clone())).await.expect("verifies"));
+        assert!(!passwords.verify("@alice:a", &"x".repeat(2000), Some(phc)).await.expect("verifies"));
         assert!(
-            !passwords.verify("nobody", None).await.expect("verifies"),
+            !passwords.verify("@alice:a", "nobody", None).await.expect("verifies"),
             "the stand-in's own password opens nothing"
         );
     }
 
     #[tokio::test]
     async fn a_full_queue_is_an_answer_and_not_more_memory() {
-        let passwords = cheap(1, 0);
-        let _busy = Arc::clone(&passwords.admitted).acquire_owned().await.expect("open");
-        assert!(matches!(passwords.hash("whatever it is").await, Err(HostError::Overloaded { .. })));
+        let passwords = cheap(1, 1);
+        let _busy =
+            [passwords.pool.place("@alice:a"), passwords.pool.place("@bob:a")].map(|place| place.expect("free"));
+        let refused = passwords.hash("@carol:a", "whatever it is").await;
+        assert!(matches!(refused, Err(HostError::Overloaded { .. })));
     }
 
     #[test]

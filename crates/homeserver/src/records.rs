@@ -1,5 +1,7 @@
 //! What the homeserver keeps in the store: users, devices, sessions. One file knows the kinds, the keys and the shapes.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use matrix_2fa::homeserver::HostError;
 use matrix_2fa_core::Timestamp;
@@ -15,10 +17,6 @@ pub(crate) const META: Kind = Kind("hs_meta");
 pub(crate) const USER: Kind = Kind("hs_user");
 /// [`Device`] by [`device_key`].
 pub(crate) const DEVICE: Kind = Kind("hs_device");
-/// [`Access`] by [`TokenHash`].
-pub(crate) const ACCESS: Kind = Kind("hs_access");
-/// [`Refresh`] by [`TokenHash`].
-pub(crate) const REFRESH: Kind = Kind("hs_refresh");
 /// [`crate::keys::DeviceKeys`] by [`device_key`].
 pub(crate) const DEVICE_KEYS: Kind = Kind("hs_device_keys");
 /// [`crate::keys::CrossSigning`] by Matrix id.
@@ -27,6 +25,10 @@ pub(crate) const CROSS_SIGNING: Kind = Kind("hs_cross_signing");
 pub(crate) const FILTER: Kind = Kind("hs_filter");
 /// Deactivated users whose second factors are still to be forgotten.
 pub(crate) const FORGET: Kind = Kind("hs_forget");
+
+/// So long after its end a login is remembered: a client that comes back is told that it may log in again on the same device and keep
+/// what it has (`soft_logout`). Then its device, its tokens and its keys go.
+pub(crate) const SOFT_LOGOUT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A user, for ever: a deactivated one keeps the name so that nobody else can take it.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -66,40 +68,16 @@ pub(crate) struct Device {
     pub pending: Option<Tokens>,
 }
 
-/// The tokens of a login, hashed.
+/// The tokens of a login, hashed. They live as long as their device names them, so that a late client still hears `soft_logout`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tokens {
-    /// Key of the [`Access`] record.
+    /// Of the access token.
     pub access: TokenHash,
-    /// Key of the [`Refresh`] record.
+    /// Of the refresh token; it works until [`Device::ends_at`].
     pub refresh: Option<TokenHash>,
-}
-
-/// What an access token stands for. It lives as long as its device, so that a late client still hears `soft_logout`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Access {
-    /// Whose it is.
-    pub user: String,
-    /// On which device.
-    pub device: String,
-    /// [`User::generation`] when it was made.
+    /// [`User::generation`] when they were made.
     pub generation: u64,
-    /// Until when it works.
-    pub valid_until: Option<Timestamp>,
-    /// Made by a refresh and not used yet.
-    pub pending: bool,
-}
-
-/// What a refresh token stands for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Refresh {
-    /// Whose it is.
-    pub user: String,
-    /// On which device.
-    pub device: String,
-    /// [`User::generation`] when it was made.
-    pub generation: u64,
-    /// Until when it works: the end of the login.
+    /// Until when the access token works.
     pub valid_until: Option<Timestamp>,
 }
 
@@ -114,13 +92,13 @@ impl TokenHash {
         Self(BASE64URL_NOPAD.encode(&Sha256::digest(token.as_bytes())))
     }
 
-    /// As a key.
-    pub(crate) fn key(&self) -> &str {
+    /// As text.
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A device's key. No Matrix id has a '/' after its server name, so no two pairs share one.
+/// A device's key; every token of it names it. No Matrix id has a '/' after its server name, so no two pairs share one.
 pub(crate) fn device_key(user: &str, device: &str) -> String {
     format!("{user}/{device}")
 }
@@ -193,4 +171,18 @@ pub(crate) fn put_of<T: Serialize>(
         next.user = Some(user.to_owned());
     }
     Ok(change)
+}
+
+/// A change that writes a device.
+pub(crate) fn put_device(user: &str, expected: Expected, device: &Device) -> Result<RecordChange, HostError> {
+    let change = put_of(DEVICE, device_key(user, &device.id), expected, device, user)?;
+    Ok(stays_with(device.ends_at, change))
+}
+
+/// What belongs to a login may be swept when nobody needs to be told of its end any more.
+pub(crate) fn stays_with(ends_at: Option<Timestamp>, mut change: RecordChange) -> RecordChange {
+    if let Some(next) = &mut change.next {
+        next.expires_at = ends_at.map(|end| end.plus(SOFT_LOGOUT));
+    }
+    change
 }

@@ -34,11 +34,16 @@ const MAX_KEPT: usize = 32 * 1024;
 
 /// JSON that is about to be kept: 413 if it is too large.
 pub(crate) fn kept(json: &Map<String, Value>) -> Result<String, HostError> {
+    kept_within(json, MAX_KEPT)
+}
+
+/// The same with a bound of its own.
+pub(crate) fn kept_within(json: &Map<String, Value>, most: usize) -> Result<String, HostError> {
     let text = serde_json::to_string(json).map_err(|source| HostError::Unavailable(Box::new(source)))?;
-    if text.len() <= MAX_KEPT {
+    if text.len() <= most {
         return Ok(text);
     }
-    let error = format!("This server keeps at most {MAX_KEPT} bytes of that.");
+    let error = format!("This server keeps at most {most} bytes of that.");
     Err(HostError::Refused { status: 413, errcode: "M_TOO_LARGE", error })
 }
 

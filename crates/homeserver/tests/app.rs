@@ -11,7 +11,7 @@ use axum::{
 };
 use matrix_2fa::{
     TwoFactor,
-    core::{MockClock, Policy, Timestamp},
+    core::{Clock, MockClock, Params, Policy, Seed, Timestamp, totp::code_at},
     engine::{Engine, EngineSettings, Keyring, OsRandom},
     store::{MemoryStore, Store},
 };
@@ -22,6 +22,7 @@ use tower::ServiceExt;
 struct House {
     app: Router,
     clock: MockClock,
+    engine: Engine,
 }
 
 struct Answer {
@@ -42,11 +43,12 @@ impl House {
         let host =
             LocalHomeserver::open(Arc::clone(&store), Arc::new(clock.clone()), Arc::new(OsRandom), settings).await;
         let host = Arc::new(host.expect("opens"));
-        let settings = EngineSettings { policy, ..EngineSettings::default() };
+        let settings = EngineSettings { policy, hash_jobs: 2, hash_queue: 2, ..EngineSettings::default() };
         let keys = Keyring::ephemeral(&OsRandom);
         let engine = Engine::new(store, keys, Arc::new(clock.clone()), Arc::new(OsRandom), settings);
-        let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, matrix_2fa::Settings::default());
-        Self { app: app(host, two_factor), clock }
+        let module = matrix_2fa::Settings::default();
+        let two_factor = TwoFactor::new(engine.clone(), Arc::clone(&host) as Arc<_>, module);
+        Self { app: app(host, two_factor), clock, engine }
     }
 
     async fn send(&self, method: Method, path: &str, token: &str, body: impl Into<Body>) -> Answer {
@@ -274,4 +276,50 @@ async fn bad_input_is_a_matrix_error_everywhere() {
     house.send(Method::OPTIONS, "/_matrix/client/v3/devices", "", Body::empty()).await.is(200);
     house.get("sync?since=s1&timeout=soon", &token).await.is(200);
     house.send(Method::GET, "/.well-known/matrix/client", "", Body::empty()).await.refuses(404, "M_NOT_FOUND");
+}
+
+/// The code was spent, and then there was no place to hash the new ones.
+#[tokio::test]
+async fn a_renewal_for_which_there_is_no_place_spends_no_code() {
+    let house = House::open(Policy::OptIn, true).await;
+    let token = house.register("alice").await;
+    let begun = house.post("account/two-factor/totp", &token, &password(json!({}))).await.is(200);
+    let seed = data_encoding::BASE32.decode(begun.body["seed"].as_str().expect("a seed").as_bytes()).expect("base32");
+    let seed = Seed::from_bytes(seed);
+    let code = || code_at(Params::default(), &seed, house.clock.now()).expect("a code").expose().to_owned();
+    let confirmation = json!({"id": begun.body["id"], "token": code()});
+    house.post("account/two-factor/totp/confirm", &token, &confirmation).await.is(200);
+
+    let providers = json!({"providers": {"m.login.2fa.totp": {}, "m.login.2fa.recovery": {}}});
+    for (path, body) in [("account/two-factor/recovery", json!({})), ("account/two-factor", providers)] {
+        house.clock.advance(std::time::Duration::from_secs(30));
+        let mut body = password(body);
+        body["auth"]["password"] = format!("correct horse {}", code()).into();
+        let busy = ["@b:x", "@c:x", "@d:x", "@e:x"].map(|user| house.engine.renewal_place(user).expect("free"));
+        house.post(path, &token, &body).await.refuses(429, "M_LIMIT_EXCEEDED");
+        drop(busy);
+        house.post(path, &token, &body).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_query_for_keys_gives_the_devices_that_it_names_and_has_a_bound() {
+    let house = House::open(Policy::OptIn, true).await;
+    let token = house.register("alice").await;
+    let keys = json!({"device_keys": {"user_id": "@alice:localhost", "device_id": "D"}});
+    house.post("keys/upload", &token, &keys).await.is(200);
+    let found = async |wanted: Value| {
+        let query = json!({"device_keys": {"@alice:localhost": wanted}});
+        house.post("keys/query", &token, &query).await.is(200).body["device_keys"]["@alice:localhost"].clone()
+    };
+    let device = json!({"D": keys["device_keys"]});
+    assert_eq!(found(json!([])).await, device);
+    assert_eq!(found(json!(["OTHER", "D"])).await, device);
+    assert_eq!(found(json!(["OTHER"])).await, json!({}));
+    let query = json!({"device_keys": {"@alice:localhost": "D"}});
+    house.post("keys/query", &token, &query).await.refuses(400, "M_BAD_JSON");
+    let many: serde_json::Map<_, _> = (0..251).map(|n| (format!("@u{n}:localhost"), json!([]))).collect();
+    house.post("keys/query", &token, &json!({ "device_keys": many })).await.refuses(400, "M_TOO_LARGE");
+    let large = json!({"device_keys": {"x": "x".repeat(10_000)}});
+    house.post("keys/upload", &token, &large).await.refuses(413, "M_TOO_LARGE");
 }

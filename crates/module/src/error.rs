@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::homeserver::HostError;
 
 /// An answer that is not a success: a Matrix error, or the 401 of interactive auth.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ApiError {
     status: StatusCode,
     body: Map<String, Value>,
@@ -107,6 +107,11 @@ impl ApiError {
         self.status
     }
 
+    /// How long to wait, of a 429.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The JSON body.
     pub fn body(&self) -> &Map<String, Value> {
         &self.body
@@ -122,6 +127,13 @@ impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = |key| self.body.get(key).and_then(Value::as_str).unwrap_or_default();
         write!(f, "{} {} {}", self.status.as_u16(), text("errcode"), text("error"))
+    }
+}
+
+/// The same: the body of a 401 names a session.
+impl std::fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiError({self})")
     }
 }
 

@@ -80,6 +80,11 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Ends every access token of the user but those of the device `keep`.
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;
 
+    /// What the user calls this device, for the page that asks whether it may do something. The default knows no names.
+    async fn device_name(&self, _user: &str, _device: &str) -> Result<Option<String>, HostError> {
+        Ok(None)
+    }
+
     /// Would [`create_login`](Self::create_login) take this request? Asked before a code is evaluated, so that a bad `device_id` costs
     /// nobody a code. The default takes everything.
     fn check_login(&self, _request: &Map<String, Value>) -> Result<(), HostError> {

@@ -1,8 +1,9 @@
-//! Seven calls for a homeserver that has an interactive auth of its own.
+//! Eight calls for a homeserver that has an interactive auth of its own.
 //!
 //! | call | where in the host |
 //! |---|---|
 //! | [`required`](SecondFactor::required) + [`amend_flows`] | where it advertises flows, where it upgrades a stored session, and at the end |
+//! | [`admit`](SecondFactor::admit) | first at every door: once for each password that it is about to check |
 //! | [`password_candidates`](SecondFactor::password_candidates) | before its own password check: check *every* candidate, take the first that is right |
 //! | [`check_stage`](SecondFactor::check_stage) | the arm of its stage match that handles unknown types, if [`owns_stage`](SecondFactor::owns_stage) |
 //! | [`consume_proof`](SecondFactor::consume_proof) | right before the operation: **the final gate** |
@@ -100,6 +101,9 @@ pub trait SecondFactor: Send + Sync {
     /// Is this stage ours, under any of its names?
     fn owns_stage(&self, stage: &str) -> bool;
 
+    /// Counts one try of this client, or answers 429: before a password is hashed, the same for users who exist and others.
+    fn admit(&self, client: Option<IpAddr>) -> Result<(), ApiError>;
+
     /// What this user must prove now. An error is a 503, never "nothing".
     async fn required(&self, user: &str, operation: &Operation) -> Result<Requirement, ApiError>;
 
@@ -152,6 +156,10 @@ impl SecondFactor for TwoFactor {
         self.settings.stage_prefix.parse(stage).is_some_and(Stage::is_second_factor)
     }
 
+    fn admit(&self, client: Option<IpAddr>) -> Result<(), ApiError> {
+        Self::admit(self, client)
+    }
+
     async fn required(&self, user: &str, _operation: &Operation) -> Result<Requirement, ApiError> {
         let stages = self.engine.account(user).await?.stages();
         Ok(if stages.is_empty() { Requirement::NotRequired } else { Requirement::OneOf(self.names(&stages)) })
@@ -188,6 +196,7 @@ impl SecondFactor for TwoFactor {
             operation: Some(cx.operation.name.clone()),
             ..Origination::default()
         };
+        Self::admit(self, cx.client)?;
         let proof = self.engine.proof(cx.user, &cx.binding()).map_err(ApiError::from)?;
         match self.engine.verify(cx.user, &from, stage, &code, vec![proof]).await? {
             Verdict::Verified => Ok(()),

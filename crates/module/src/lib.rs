@@ -48,11 +48,13 @@
 //!
 //! /// `POST /login` of a host that owns its login. The three lines that matter are 1, 2 and 3.
 //! async fn login(host: &MyHost, factor: &dyn SecondFactor, body: Map<String, Value>) -> Result<Value, ApiError> {
+//!     let client = None; // the client's address, if you know it
 //!     let user = body.get("user").and_then(Value::as_str).and_then(|user| host.canonical_user(user));
 //!     let mut right = None;
 //!     if let (Some(user), Some(field)) = (&user, body.get("password").and_then(Value::as_str)) {
 //!         // 1. Every reading of the password field; check them all, so that time tells nothing.
 //!         for candidate in factor.password_candidates(user, field).await? {
+//!             factor.admit(client)?; // 429 for an address that tries too much, before the slow hash
 //!             if host.verify_password(user, &candidate.password).await? {
 //!                 right = right.or(Some(candidate));
 //!             }
@@ -63,7 +65,7 @@
 //!     }
 //!     // 2. Proved, or the answer to send. Without a password in the body it must continue a session of ours.
 //!     let user = user.as_deref().filter(|_| right.is_some());
-//!     let proved = factor.login(&LoginContext { user, candidate: right.as_ref(), client: None }, &body).await?;
+//!     let proved = factor.login(&LoginContext { user, candidate: right.as_ref(), client }, &body).await?;
 //!     // 3. Only now does a token exist.
 //!     let answer = host.create_login(&proved.user, &proved.body, proved.epoch).await?;
 //!     factor.logged_in(&proved, answer["device_id"].as_str().unwrap_or_default()).await?;
@@ -95,9 +97,14 @@
 //! No type of any Matrix library and no concrete store stands in this crate's public face.
 
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod homeserver;
 pub mod hooks;
+mod limits;
 mod login;
+mod pages;
 mod password;
 pub mod request;
 mod router;
@@ -107,16 +114,19 @@ pub mod uia;
 pub use error::ApiError;
 pub use homeserver::{ClientAddress, Homeserver, HostError, Requester, RequesterKind};
 pub use hooks::SecondFactor;
+pub use limits::AddressLimit;
 pub use login::Proved;
 pub use matrix_2fa_core as core;
 pub use matrix_2fa_engine as engine;
 pub use matrix_2fa_store as store;
+pub use pages::branding::{Accent, Branding, Logo};
 pub use request::{JsonRequest, json_object};
 pub use router::with_cors;
 pub use uia::{Authorized, UiaRequest};
 
 use std::{sync::Arc, time::Duration};
 
+use limits::Addresses;
 use matrix_2fa_core::{Policy, Stage, StagePrefix};
 use matrix_2fa_engine::{Engine, Origination};
 use serde_json::{Value, json};
@@ -130,11 +140,27 @@ pub struct Settings {
     pub password_and_code: bool,
     /// Where clients reach this server, without a trailing slash.
     pub public_base_url: Option<String>,
+    /// What one client address may try.
+    pub address_limit: AddressLimit,
+    /// Host pages where people log in and confirm with their second factor, for clients that know nothing of it.
+    pub pages: bool,
+    /// How these pages look.
+    pub branding: Branding,
+    /// Origins of web clients that get a login from the pages without another click, for example `https://app.example.org`.
+    pub trusted_clients: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { stage_prefix: StagePrefix::default(), password_and_code: true, public_base_url: None }
+        Self {
+            stage_prefix: StagePrefix::default(),
+            password_and_code: true,
+            public_base_url: None,
+            address_limit: AddressLimit::default(),
+            pages: true,
+            branding: Branding::default(),
+            trusted_clients: Vec::new(),
+        }
     }
 }
 
@@ -143,6 +169,8 @@ pub struct TwoFactor {
     engine: Engine,
     host: Arc<dyn Homeserver>,
     settings: Settings,
+    addresses: Addresses,
+    pages: Option<pages::Site>,
 }
 
 /// A login token of `login/get_token` lives this long. Our own login page gives out shorter ones.
@@ -151,7 +179,9 @@ pub const LOGIN_TOKEN_LIFETIME: Duration = Duration::from_secs(2 * 60);
 impl TwoFactor {
     /// Assembles the module.
     pub fn new(engine: Engine, host: Arc<dyn Homeserver>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { engine, host, settings })
+        let addresses = Addresses::new(settings.address_limit, Arc::clone(engine.clock()));
+        let pages = settings.pages.then(|| pages::Site::new(&settings, &engine, host.server_name()));
+        Arc::new(Self { engine, host, settings, addresses, pages })
     }
 
     /// The engine underneath.

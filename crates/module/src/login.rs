@@ -17,7 +17,7 @@ use matrix_2fa_core::{AuthSession, Flow, Operation, Stage, flow::flows_for, sess
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
 use serde_json::{Map, Value};
 
-use form::Form;
+pub(crate) use form::Form;
 
 use crate::{
     ApiError, TwoFactor,
@@ -99,7 +99,7 @@ impl Guard<'_> {
         let password = string(&body, "password")?.ok_or_else(|| ApiError::missing("password"))?;
         let user = self.user(&named);
         let epoch = self.module.host.login_epoch(&user).await?;
-        let flows = match self.module.check_password(&user, password).await? {
+        let flows = match self.module.check_password(&user, password, self.from.client).await? {
             PasswordCheck::Wrong => return Err(wrong_password()),
             PasswordCheck::WithCode { stage, code } => return self.with_code(&user, epoch, stage, &code, body).await,
             PasswordCheck::Right => self.flows(Stage::Password, &user).await?,
@@ -110,11 +110,12 @@ impl Guard<'_> {
     /// `m.login.token` without a session.
     async fn token(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
         let token = string(&body, "token")?.ok_or_else(|| ApiError::missing("token"))?;
+        self.module.admit(self.from.client)?;
         let ticket = self.module.engine.take_login_token(token).await?;
         let ticket =
             ticket.ok_or_else(|| ApiError::forbidden("The login token is not valid or was used. Get a new one."))?;
         let flows = match ticket.factor {
-            Some(_) => vec![Flow::new([Stage::Token])],
+            Some(factor) => return Ok(Self::proved(&ticket.user, ticket.epoch, body, Some(factor))),
             None => self.flows(Stage::Token, &ticket.user).await?,
         };
         self.after_first((ticket.user, ticket.epoch), Stage::Token, flows, auth, body).await
@@ -144,6 +145,8 @@ impl Guard<'_> {
 
     /// `auth` without `type` and without a session (MSC2835): the same flows for everybody.
     async fn stage(&self, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
+        // It keeps a session for a stranger.
+        self.module.admit(self.from.client)?;
         let mut flows = vec![Flow::new([Stage::Password])];
         flows.extend(flows_for(Stage::Password, &[Stage::Totp, Stage::Recovery]));
         let session = Session::Fresh(Box::new(self.state(None, flows, &body)?));
@@ -161,6 +164,12 @@ impl Guard<'_> {
         let live = self.module.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
         if live.state.operation != operation() {
             return Err(ApiError::forbidden("This session was not opened for a login. Start again without it."));
+        }
+        // The host would refuse this login at its end, when a code was spent on it.
+        if let Some(user) = &live.state.user
+            && self.module.host.login_epoch(user).await? != live.state.epoch
+        {
+            return Err(ApiError::unknown_session());
         }
         Ok(live)
     }
@@ -194,7 +203,7 @@ impl Guard<'_> {
         let password = auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
         let user = self.user(named);
         let epoch = self.module.host.login_epoch(&user).await?;
-        match self.module.check_password(&user, password).await? {
+        match self.module.check_password(&user, password, self.from.client).await? {
             PasswordCheck::Wrong => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
             PasswordCheck::WithCode { stage, code } => {
                 match self.module.second_factor_of(&user, &self.from, &session, stage, &code).await? {

@@ -6,7 +6,7 @@
 use matrix_2fa_core::{Account, RecoveryCode, Stage};
 
 /// A tail of a password field that has the shape of a code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Split<'a> {
     /// What would be the password.
     pub password: &'a str,

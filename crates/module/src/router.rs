@@ -32,9 +32,11 @@ impl TwoFactor {
     pub fn router(self: &Arc<Self>) -> Router {
         let mut router = Router::new();
         for version in ["r0", "v3"] {
-            router = router.nest(&format!("/_matrix/client/{version}"), login_routes());
+            // Not nested: every nest is a layer more on the way of each login.
+            let path = format!("/_matrix/client/{version}/login");
+            router = router.route(&path, get(list_login_flows).post(login));
         }
-        self.finish(router).merge(self.account_router())
+        self.finish(router).merge(self.account_router()).merge(self.pages_router())
     }
 
     /// The account endpoints alone, for a host that owns `POST /login` and uses the [hooks](crate::hooks).
@@ -50,10 +52,6 @@ impl TwoFactor {
         let router = router.method_not_allowed_fallback(async || unrecognized(StatusCode::METHOD_NOT_ALLOWED));
         with_cors(router.layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(Arc::clone(self)))
     }
-}
-
-fn login_routes() -> Router<Arc<TwoFactor>> {
-    Router::new().route("/login", get(list_login_flows).post(login))
 }
 
 fn account_routes() -> Router<Arc<TwoFactor>> {
@@ -99,6 +97,7 @@ impl Caller {
     pub(crate) fn uia(&self, operation: Operation) -> UiaRequest<'_> {
         UiaRequest {
             requester: Some(&self.requester),
+            token: Some(&self.token),
             operation,
             body: self.body.clone(),
             client: client_address(&self.parts),

@@ -4,7 +4,8 @@
 //! 2. Nothing is evaluated unless the session admits the stage now ([`AuthSession::admits`]).
 //! 3. A password may carry a code at its end (`first`).
 //! 4. A second factor is evaluated by the engine, which consumes the session in the commit that burns the code (`second`).
-//! 5. The final gate: whoever became enrolled since the session was opened is challenged anew.
+//! 5. A hosted page may have completed the last stage: then `auth` with the session alone spends it (`second`).
+//! 6. The final gate: whoever became enrolled since the session was opened is challenged anew.
 
 pub(crate) mod auth;
 pub(crate) mod binding;
@@ -23,6 +24,7 @@ use matrix_2fa_core::{
     session::{NotNow, Progress},
 };
 use matrix_2fa_engine::{Origination, sessions::LiveSession};
+use matrix_2fa_store::fault::{self, Fault};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -34,6 +36,8 @@ use crate::{
 pub struct UiaRequest<'a> {
     /// Who asks; `None` only for registration.
     pub requester: Option<&'a Requester>,
+    /// Their access token ([`request::access_token`](crate::request::access_token)): the session belongs to it.
+    pub token: Option<&'a str>,
     /// What they want to do.
     pub operation: Operation,
     /// The whole JSON body, `auth` included. An absent body is an empty object.
@@ -104,7 +108,11 @@ impl TwoFactor {
         access: Access,
         check: impl Fn(&Map<String, Value>) -> Result<(), ApiError> + Send,
     ) -> Result<Authorized, ApiError> {
-        let UiaRequest { requester, operation, mut body, client, first } = request;
+        let UiaRequest { requester, token, operation, mut body, client, first } = request;
+        if requester.is_none() {
+            // Registration: what is kept and hashed is a stranger's.
+            self.admit(client)?;
+        }
         let auth = Auth::take(&mut body, &self.settings.stage_prefix)?;
         if requester.is_some_and(|r| {
             r.kind == RequesterKind::Appservice && APPSERVICE_EXEMPT.contains(&operation.name.as_str())
@@ -112,7 +120,8 @@ impl TwoFactor {
             check(&body)?;
             return Ok(Authorized { body, factor: None, proof: Proof::FirstFactor });
         }
-        let cx = Dance { requester, operation, client, first, access };
+        let token = token.map(|token| self.engine.token_digest(token));
+        let cx = Dance { requester, token, operation, client, first, access };
         let mut session = match &auth.session {
             Some(id) => {
                 let live = self.resume(id, &cx).await?;
@@ -128,8 +137,11 @@ impl TwoFactor {
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
         let live = self.engine.session(id).await?.ok_or_else(ApiError::unknown_session)?;
-        if !live.state.belongs_to(&cx.operation, cx.user(), cx.device()) {
-            return Err(ApiError::forbidden("This session was opened for another operation. Start again without it."));
+        let belongs = live.state.belongs_to(&cx.operation, cx.user(), cx.device(), cx.token.as_ref());
+        if !belongs && !fault::is(Fault::SessionNotBound) {
+            return Err(ApiError::forbidden(
+                "This session was opened for another operation, or with another access token. Start again without it.",
+            ));
         }
         if live.state.epoch != self.epoch(cx).await? {
             return Err(ApiError::unknown_session());
@@ -147,6 +159,7 @@ impl TwoFactor {
     async fn fresh_session(&self, cx: &Dance<'_>, body: &Map<String, Value>) -> Result<AuthSession, ApiError> {
         let flows = self.flows(cx).await?;
         let mut session = self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)?;
+        session.token = cx.token;
         session.epoch = self.epoch(cx).await?;
         Ok(session)
     }
@@ -158,6 +171,9 @@ impl TwoFactor {
         let mut flows = flows_for(cx.first, &factors);
         if !factors.is_empty() && self.is_recovery_login(cx).await? {
             flows.insert(0, Flow::new([cx.first]));
+        }
+        if !factors.is_empty() && self.offers_page(&cx.operation) {
+            flows.insert(0, Flow::new([Stage::Sso]));
         }
         Ok(flows)
     }
@@ -179,6 +195,9 @@ impl TwoFactor {
         body: &Map<String, Value>,
     ) -> Result<(Option<Stage>, Proof), ApiError> {
         let Some(stage) = auth.stage else {
+            if let (Some(_), Some(stage)) = (cx.requester, self.completed_on_page(session, body).await?) {
+                return Ok((Some(stage), Proof::SecondFactor));
+            }
             let refusal = if auth.unknown_type { Refusal::UnknownStage } else { Refusal::Nothing };
             return Err(self.challenge(session, refusal).await?);
         };
@@ -195,6 +214,7 @@ impl TwoFactor {
                 Ok((Some(stage), Proof::SecondFactor))
             }
             Stage::Password => self.password_stage(cx, auth, session, body).await,
+            Stage::Sso => Err(self.challenge(session, Refusal::Nothing).await?),
             Stage::Dummy | Stage::Token => Ok((None, self.first_passed(cx, session, stage, auth, body).await?)),
         }
     }
@@ -214,7 +234,7 @@ impl TwoFactor {
             // Another user's password proves nothing about this one; the same answer as a wrong password.
             _ => return Err(self.challenge(session, Refusal::WrongPassword).await?),
         };
-        match self.check_password(&user, password).await? {
+        match self.check_password(&user, password, cx.client).await? {
             PasswordCheck::Wrong => Err(self.challenge(session, Refusal::WrongPassword).await?),
             PasswordCheck::Right => Ok((None, self.first_passed(cx, session, Stage::Password, auth, body).await?)),
             PasswordCheck::WithCode { stage, code } => {
@@ -268,6 +288,7 @@ pub(crate) struct Access {
 /// The circumstances of one request.
 pub(crate) struct Dance<'a> {
     requester: Option<&'a Requester>,
+    token: Option<[u8; 32]>,
     operation: Operation,
     client: Option<IpAddr>,
     first: Stage,

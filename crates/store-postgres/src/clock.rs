@@ -9,7 +9,10 @@ use matrix_2fa_core::{Clock, Timestamp};
 
 /// What the database's clock shows: its last answer, moved on by the time that has passed in this process since.
 #[derive(Debug)]
-pub struct DatabaseClock(Mutex<Reading>);
+pub struct DatabaseClock {
+    begin: Instant,
+    reading: Mutex<Reading>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Reading {
@@ -35,7 +38,8 @@ impl Asked {
 
 impl DatabaseClock {
     pub(crate) fn new(answer: Timestamp) -> Self {
-        Self(Mutex::new(Reading { database: answer, at: instant() }))
+        let begin = instant();
+        Self { begin, reading: Mutex::new(Reading { database: answer, at: begin }) }
     }
 
     /// Takes an answer into account. Its way back took at most as long as the whole question, so the database's clock now shows
@@ -44,15 +48,20 @@ impl DatabaseClock {
     pub(crate) fn observe(&self, asked: Asked, answer: Timestamp) {
         let at = instant();
         let latest = answer.plus(at.saturating_duration_since(asked.0) + Duration::from_millis(1));
-        let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         *reading = Reading { database: reading.moved_to(at).clamp(answer, latest), at };
     }
 }
 
 impl Clock for DatabaseClock {
     fn now(&self) -> Timestamp {
-        let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = *self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         reading.moved_to(instant())
+    }
+
+    /// This process's: the database's clock can jump, and whoever looks for that needs one that does not.
+    fn elapsed(&self) -> Duration {
+        instant().saturating_duration_since(self.begin)
     }
 }
 
@@ -77,6 +86,7 @@ mod tests {
         assert!(clock.now() >= start && clock.now() < start.plus(HOUR));
         clock.observe(Asked::now(), start.plus(HOUR));
         assert!(clock.now() >= start.plus(HOUR));
+        assert!(clock.elapsed() < HOUR, "nobody waited");
         clock.observe(Asked::now(), start.minus(HOUR));
         assert!(clock.now() >= start.minus(HOUR) && clock.now() < start);
     }

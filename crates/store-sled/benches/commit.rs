@@ -17,8 +17,11 @@ use std::{
 };
 
 use matrix_2fa_core::{
-    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
-    stage::Stage, throttle::ClientTag,
+    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp,
+    account::NewAuthenticator,
+    event::Origin,
+    stage::Stage,
+    throttle::{ClientTag, TOTP},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store};
 use matrix_2fa_store_sled::{Options, SledStore};
@@ -129,6 +132,7 @@ fn enrolling(user: &str) -> Account {
         origin: Origin::default(),
         client: ClientTag(7),
         proof: Proof::FirstFactor,
+        budget: TOTP,
     };
     let new = NewAuthenticator {
         id: "abcdefghijkl".to_owned(),

@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | `m` name | see [`FORMAT`] and [`STARTS`] | facts about the store itself |
 //! | `a` user | [stored](crate::values) account | accounts |
-//! | `r` kind NUL key | [stored](crate::values) record | records |
-//! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user |
-//! | `x` expires_at seq | [list](crate::expiry) | records that may be swept, from the first of them on |
+//! | `r` kind NUL key | [stored](crate::values) record | records that do not expire, or that the journal had no more room for |
+//! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user, unless their key begins with that user and a `/` |
+//! | `x` expires_at seq | [list](crate::expiry) | which of them may be swept, from the first of them on |
+//! | `j` seq | [block](crate::journal) | what one group of commits did to records that expire, as long as that matters |
 //! | `e` seq | [block](crate::log) | the events of one group of commits; each account points to its last, each event to the one before |
 //!
 //! Every key that a commit writes costs a walk through the tree, so what many commits of a group write goes into one key. And what must go
@@ -20,7 +21,7 @@ use matrix_2fa_store::Kind;
 
 /// The format of everything in the store: a `u32`.
 pub const FORMAT: &[u8] = b"mformat";
-/// How often the store was opened: a `u32`, the upper half of every event's `seq`.
+/// How often the store was opened: a `u32`, the upper half of every `seq`.
 pub const STARTS: &[u8] = b"mstarts";
 
 const SEPARATOR: u8 = 0;
@@ -49,6 +50,22 @@ pub fn place(record: &[u8]) -> &[u8] {
     record.get(1..).unwrap_or_default()
 }
 
+/// Does the key of the record at `place` begin with this user and a `/`? Then it needs no entry in the index by user.
+pub fn names_user(place: &[u8], user: &str) -> bool {
+    let key_ = place.splitn(2, |byte| *byte == SEPARATOR).nth(1).unwrap_or_default();
+    key_.strip_prefix(user.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// What the keys of all records begin with that [need no entry](names_user).
+pub fn named_after_user(kind: Kind, user: &str) -> Vec<u8> {
+    key(b'r', &[kind.0.as_bytes(), &[SEPARATOR], user.as_bytes(), b"/"])
+}
+
+/// The key that a record has for its writer.
+pub fn own_key(record: &[u8]) -> Option<&str> {
+    std::str::from_utf8(place(record).splitn(2, |byte| *byte == SEPARATOR).nth(1)?).ok()
+}
+
 /// The index entry of a user for the record at `place`.
 pub fn of_user(place: &[u8], user: &str) -> Vec<u8> {
     let split = place.iter().position(|byte| *byte == SEPARATOR).map_or(place.len(), |at| at + 1);
@@ -59,6 +76,12 @@ pub fn of_user(place: &[u8], user: &str) -> Vec<u8> {
 /// What all index entries of one user and kind begin with; the record's key follows.
 pub fn all_of_user(kind: Kind, user: &str) -> Vec<u8> {
     key(b'u', &[kind.0.as_bytes(), &[SEPARATOR], &length(user), user.as_bytes()])
+}
+
+/// The place of the record whose index entry is `prefix`, by [`all_of_user`], and `key_`.
+pub fn place_of_user(prefix: &[u8], key_: &[u8]) -> Vec<u8> {
+    let kind = place(prefix).split_inclusive(|byte| *byte == SEPARATOR).next().unwrap_or_default();
+    [kind, key_].concat()
 }
 
 /// The key of the record at `place`.
@@ -83,6 +106,20 @@ pub fn first_expiry(entry: &[u8]) -> Option<Timestamp> {
 /// A block of events.
 pub fn events(seq: u64) -> Vec<u8> {
     key(b'e', &[&seq.to_be_bytes()])
+}
+
+/// A block of the journal.
+pub fn journal(seq: u64) -> Vec<u8> {
+    key(JOURNAL, &[&seq.to_be_bytes()])
+}
+
+/// What the keys of all blocks of the journal begin with.
+pub const JOURNAL: u8 = b'j';
+
+/// The number of a block of the journal.
+pub fn journal_seq(block: &[u8]) -> Option<u64> {
+    let (seq, _) = block.strip_prefix(&[JOURNAL])?.split_first_chunk()?;
+    Some(u64::from_be_bytes(*seq))
 }
 
 fn length(user: &str) -> [u8; 4] {

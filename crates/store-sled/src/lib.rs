@@ -1,20 +1,24 @@
 //! The embedded default store: [`SledStore`], sled 0.34 in a folder of its own.
 //!
-//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them.
+//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them. Records
+//!   that expire are a journal in that tree, with an index in memory (`journal.rs`).
 //! * **Durable**: sled's `flush` alone would not survive a power cut; every group of commits ends with our own `sync_data`.
 //! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
 //! * A read may see a commit a moment before it is durable. Whatever is then committed on top of it reaches the disk after it, so nothing
 //!   that outlives a crash can rest on something that did not.
-//! * After an error of the disk every commit is [`StoreError::Unavailable`]; nothing is answered from hope.
+//! * After an error of the disk every commit is [`StoreError::Unavailable`], until the store could be opened again; nothing is answered
+//!   from hope.
 //!
 //! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
 
 mod committer;
 mod expiry;
+mod journal;
 mod keys;
 mod log;
 mod open;
 mod prepared;
+mod reopen;
 mod shared;
 mod values;
 
@@ -23,19 +27,18 @@ pub use prepared::MAX_VALUE_BYTES;
 
 use std::{
     path::Path,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, PoisonError},
     thread::{self, JoinHandle},
 };
 
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
 use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
-use sled::IVec;
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
-use open::Opened;
 use prepared::Prepared;
+use reopen::Slot;
 use shared::Shared;
 use values::RecordView;
 
@@ -46,12 +49,15 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Commits that may wait for the committing thread; more than these wait for a place.
     pub queue: usize,
+    /// What the journal of records that expire may weigh, in bytes: what is still there beyond that moves to the tree. 1 MiB are about
+    /// 1,800 sessions, for which its index takes half as much memory.
+    pub journal_bytes: usize,
 }
 
 impl Default for Options {
-    /// 64 MiB, and 1,024 waiting commits.
+    /// 64 MiB, 1,024 waiting commits, and a journal of 128 MiB.
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024 }
+        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024, journal_bytes: 128 * 1024 * 1024 }
     }
 }
 
@@ -60,36 +66,37 @@ pub struct SledStore {
     /// `None` only while it is dropped.
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    slot: Arc<Slot>,
 }
 
 impl SledStore {
     /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
-        let Opened { db, file, starts, lock } = Opened::new(path, &options)?;
-        let shared = Arc::new(Shared { db, file, snapshot: RwLock::new(()), failed: OnceLock::new(), lock });
         let (queue, commands) = mpsc::channel(options.queue.max(1));
+        let (slot, starts) = Slot::open(path.to_owned(), options)?;
+        let slot = Arc::new(slot);
         let thread = thread::Builder::new().name("store-commit".to_owned());
         let run = {
-            let shared = Arc::clone(&shared);
-            move || committer::run(&shared, starts, commands)
+            let slot = Arc::clone(&slot);
+            move || reopen::serve(&slot, starts, commands)
         };
         let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), shared })
+        Ok(Self { queue: Some(queue), thread: Some(thread), slot })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, StoreError> {
-        self.shared.writable().map_err(unavailable)?;
+        self.slot.shared()?.writable().map_err(unavailable)?;
         let (answer, answered) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.send(command(answer)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
 
-    /// A point read is inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
-    fn point(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        self.shared.readable().map_err(unavailable)?;
-        self.shared.db.get(key).map_err(unavailable)
+    /// For point reads, which are inline: the tree is mostly in memory, and a hop to another thread would cost more than the read.
+    fn readable(&self) -> Result<Arc<Shared>, StoreError> {
+        let shared = self.slot.shared()?;
+        shared.readable().map_err(unavailable)?;
+        Ok(shared)
     }
 
     /// A scan is not: it may touch any number of pages that are on disk, and waits for the batch that is being applied.
@@ -97,7 +104,7 @@ impl SledStore {
         &self,
         scan: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.slot.shared()?;
         let run = move || {
             let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
             shared.readable().map_err(unavailable)?;
@@ -110,7 +117,11 @@ impl SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         drop(self.queue.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        let ended = self.thread.take().map(|thread| {
+            thread.thread().unpark();
+            thread.join()
+        });
+        if ended.is_some_and(|ended| ended.is_err()) {
             tracing::error!("the committing thread panicked");
         }
     }
@@ -119,7 +130,8 @@ impl Drop for SledStore {
 #[async_trait]
 impl Store for SledStore {
     async fn load(&self, user: &str) -> Result<StoredAccount, StoreError> {
-        self.point(&keys::account(user))?
+        self.readable()?
+            .get(&keys::account(user))?
             .map_or_else(|| Ok(StoredAccount::default()), |stored| values::decode_account(&stored))
     }
 
@@ -129,20 +141,33 @@ impl Store for SledStore {
     }
 
     async fn record(&self, kind: Kind, key: &str) -> Result<Option<Record>, StoreError> {
-        let stored = self.point(&keys::record(kind, key))?;
-        stored.map(|stored| Ok(RecordView::read(&stored)?.to_record())).transpose()
+        self.readable()?.record(&keys::record(kind, key))
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let prefix = keys::all_of_user(kind, user);
+        let (prefix, named) = (keys::all_of_user(kind, user), keys::named_after_user(kind, user));
+        let user = user.to_owned();
         self.scan(move |shared| {
             let mut records = Vec::new();
+            for entry in shared.db.scan_prefix(&named) {
+                let (key, stored) = entry.map_err(unavailable)?;
+                let record = RecordView::read(&stored)?;
+                if record.user == Some(user.as_str()) {
+                    records.push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), record.to_record()));
+                }
+            }
             for entry in shared.db.scan_prefix(&prefix) {
                 let (entry, _) = entry.map_err(unavailable)?;
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
-                let stored = shared.db.get(keys::record(kind, key)).map_err(unavailable)?.ok_or_else(lost)?;
+                let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
                 records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
             }
+            let journaled = shared.journal().of_user(&prefix);
+            for (key, at) in journaled {
+                let key = String::from_utf8(key).map_err(|_| lost())?;
+                records.push((key, shared.journaled(at)?));
+            }
+            records.sort_by(|(one, _), (other, _)| one.cmp(other));
             Ok(records)
         })
         .await
@@ -222,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(folder.path(), Options::default()).unwrap();
         assert_eq!(store.commit(Commit::default()).await.unwrap(), Committed::Done);
-        store.shared.fail(damage, sled::Error::Unsupported("the disk".to_owned()));
+        store.slot.shared().unwrap().fail(damage, sled::Error::Unsupported("the disk".to_owned()));
         assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.sweep(Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
         (store, folder)

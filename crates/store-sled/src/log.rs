@@ -17,6 +17,20 @@ pub const POINTER: usize = 12;
 const FULL: usize = 32 * 1024;
 
 impl Pointer {
+    pub fn new(seq: u64, offset: usize) -> Self {
+        Self { seq, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
+    }
+
+    /// The number of the block.
+    pub fn seq(self) -> u64 {
+        self.seq
+    }
+
+    /// The place in the block.
+    pub fn offset(self) -> usize {
+        self.offset as usize
+    }
+
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (seq, rest) = bytes.split_first_chunk()?;
         let (offset, _) = rest.split_first_chunk()?;
@@ -48,7 +62,7 @@ pub struct Block {
 impl Block {
     /// Appends an encoded event of a user whose last one was at `before`.
     pub fn append(&mut self, before: Pointer, event: &[u8]) -> Pointer {
-        let place = Pointer { seq: self.seq, offset: u32::try_from(self.bytes.len()).unwrap_or(u32::MAX) };
+        let place = Pointer::new(self.seq, self.bytes.len());
         self.bytes.extend_from_slice(&before.to_bytes());
         self.bytes.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
         self.bytes.extend_from_slice(event);
@@ -63,7 +77,7 @@ impl Block {
 /// The event at `place` of its block, and where the one before it lies.
 pub fn read(block: &[u8], place: Pointer) -> Result<(Pointer, &[u8]), StoreError> {
     let parse = || {
-        let entry = block.get(place.offset as usize..)?;
+        let entry = block.get(place.offset()..)?;
         let before = Pointer::read(entry)?;
         let (length, rest) = entry.get(POINTER..)?.split_first_chunk()?;
         Some((before, rest.get(..u32::from_be_bytes(*length) as usize)?))

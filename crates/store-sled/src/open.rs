@@ -8,9 +8,14 @@ use std::{
     time::Duration,
 };
 
+use matrix_2fa_store::StoreError;
 use sled::Db;
 
-use crate::{Options, keys};
+use crate::{
+    Options,
+    journal::{self, Journal},
+    keys,
+};
 
 /// The format that this version writes.
 const FORMAT: u32 = 1;
@@ -53,6 +58,15 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// What it says about sessions and tokens cannot be read.
+    #[error("the store folder {} is damaged: put it back from a backup", .path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// What cannot be read.
+        #[source]
+        source: StoreError,
+    },
     /// sled cannot open it.
     #[error("the database in {} cannot be opened: it is damaged, or of another version of sled", .path.display())]
     Database {
@@ -71,43 +85,52 @@ pub enum OpenError {
     },
 }
 
-/// The files of one open store. The lock is released last.
+/// The files of one open store.
 pub struct Opened {
     pub db: Db,
     /// A second handle of sled's file, to sync it: sled's own flush does not reach the disk (`sync_file_range` only).
     pub file: File,
     /// How often this store was opened, this time included.
     pub starts: u32,
-    pub lock: File,
+    pub journal: Journal,
 }
 
 impl Opened {
-    pub fn new(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let folder = |at: &Path| {
-            let path = at.to_owned();
-            move |source| OpenError::Folder { path, source }
-        };
+    /// Makes the folder if it does not exist, and opens it with the lock that makes it ours.
+    pub fn new(path: &Path, options: &Options) -> Result<(Self, File), OpenError> {
+        create(path).map_err(unusable(path))?;
+        let lock = lock(path)?;
+        Ok((Self::locked(path, options)?, lock))
+    }
+
+    /// Opens the folder, whose lock the caller has.
+    pub fn locked(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let database = |source| match source {
             sled::Error::Io(source) => OpenError::Folder { path: path.to_owned(), source },
             source => OpenError::Database { path: path.to_owned(), source },
         };
 
-        create(path).map_err(folder(path))?;
-        let lock = lock(path)?;
+        drop_half_snapshots(path).map_err(unusable(path))?;
         let db = database_of(path, options, &database)?;
         let starts = start(path, &db, &database)?;
+        let journal = replay(path, options, &db, &database)?;
         db.flush().map_err(database)?;
 
         let log = path.join("db");
-        let file = File::options().read(true).write(true).open(&log).map_err(folder(&log))?;
-        file.sync_all().map_err(folder(&log))?;
+        let file = File::options().read(true).write(true).open(&log).map_err(unusable(&log))?;
+        file.sync_all().map_err(unusable(&log))?;
         // A synced file in a folder that is not may still be lost.
         for place in [&path.join("conf"), path, path.parent().filter(|parent| *parent != "").unwrap_or(Path::new("."))]
         {
-            File::open(place).and_then(|place| place.sync_all()).map_err(folder(place))?;
+            File::open(place).and_then(|place| place.sync_all()).map_err(unusable(place))?;
         }
-        Ok(Self { db, file, starts, lock })
+        Ok(Self { db, file, starts, journal })
     }
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Folder { path, source }
 }
 
 /// Password hashes and sealed seeds are nobody else's business, whatever the umask says.
@@ -121,13 +144,27 @@ fn create(path: &Path) -> io::Result<()> {
 /// The lock that counts. sled locks its own file too, but says so in words that only a person can tell from any other error.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let at = path.join("lock");
-    let unusable = |source| OpenError::Folder { path: at.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&at).map_err(unusable)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&at).map_err(unusable(&at))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+        Err(TryLockError::Error(source)) => Err(unusable(&at)(source)),
     }
+}
+
+/// While it opens, sled writes a snapshot of what it read from its log, for the next time. Killed in the middle it leaves half of one, which it
+/// then takes for the newest, and refuses to open for ever (it looks for `.in___motion` and writes `.generating`). The log has everything.
+fn drop_half_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!("an earlier start was cut short; its half snapshot is dropped");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens sled. Its own lock outlives a dropped database by a moment, since its background threads hold the file too: who reopens a store
@@ -167,4 +204,24 @@ fn start(path: &Path, db: &Db, database: &impl Fn(sled::Error) -> OpenError) -> 
     batch.insert(keys::STARTS, &starts.to_be_bytes());
     db.apply_batch(batch).map_err(database)?;
     Ok(starts)
+}
+
+/// Reads the journal from its first block to its last.
+fn replay(
+    path: &Path,
+    options: &Options,
+    db: &Db,
+    database: &impl Fn(sled::Error) -> OpenError,
+) -> Result<Journal, OpenError> {
+    let mut journal = Journal::new(options.journal_bytes);
+    for block in db.scan_prefix([keys::JOURNAL]) {
+        let (key, bytes) = block.map_err(database)?;
+        let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
+        let seq = keys::journal_seq(&key).ok_or_else(|| OpenError::Foreign { path: path.to_owned() })?;
+        journal.add(seq, bytes.len());
+        for item in journal::items(seq, &bytes).map_err(damaged)? {
+            journal.apply(item.change().map_err(damaged)?);
+        }
+    }
+    Ok(journal)
 }

@@ -74,6 +74,16 @@ pub fn encode_record(record: &NewRecord) -> Vec<u8> {
     stored
 }
 
+/// A record without its bytes: what the committing thread compares and keeps the indexes by.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub version: Version,
+    pub expires_at: Option<Timestamp>,
+    pub user: Option<String>,
+    /// It lies in the journal, not in the tree.
+    pub journaled: bool,
+}
+
 /// A stored record, still where it lies.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RecordView<'a> {
@@ -108,6 +118,12 @@ impl<'a> RecordView<'a> {
             rest = after;
         }
         Some(Self { version: Version::from_be_bytes(*version), expires_at, user, bytes: rest })
+    }
+
+    /// What the committing thread compares.
+    pub fn head(&self) -> Head {
+        let Self { version, expires_at, user, .. } = *self;
+        Head { version, expires_at, user: user.map(str::to_owned), journaled: false }
     }
 
     pub fn to_record(&self) -> Record {

@@ -63,6 +63,20 @@ async fn reopening_keeps_everything() {
     assert_eq!(open(folder.path()).unwrap().records_of(SESSION, USER).await.unwrap(), []);
 }
 
+/// A process that is killed while it opens leaves half a snapshot, which sled would take for the newest one.
+#[test]
+fn half_a_snapshot_does_not_keep_a_store_shut() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    for (half, bytes) in
+        [("snap.00000000000000F0.generating", &b""[..]), ("snap.FFFFFFFFFFFFFFF0.generating", &[7; 99])]
+    {
+        fs::write(folder.path().join(half), bytes).unwrap();
+        drop(open(folder.path()).unwrap());
+        assert!(!folder.path().join(half).exists());
+    }
+}
+
 #[test]
 fn the_folder_is_free_as_soon_as_the_store_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
@@ -226,4 +240,66 @@ async fn a_value_that_is_too_large_is_refused_with_its_whole_commit() {
     assert!(matches!(store.commit(commit).await, Err(StoreError::Corrupt { what: "record", .. })));
     assert_eq!(store.records_of(SESSION, USER).await.unwrap(), []);
     assert_eq!(store.events(USER, Timestamp::default(), 10).await.unwrap(), []);
+}
+
+/// Records that expire are a journal with an index in memory: opening the store must find each of them as it was.
+#[tokio::test]
+async fn what_expires_keeps_its_version_over_a_restart_and_can_be_used_up_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let expiry = Some(Timestamp::from_millis(1000));
+    for journal_bytes in [usize::MAX, 0, usize::MAX] {
+        let options = || Options { journal_bytes, ..Options::default() };
+        let store = SledStore::open(folder.path(), options()).unwrap();
+        for bytes in [vec![1], vec![2]] {
+            let records = vec![put("used", bytes.clone(), expiry), put("kept", bytes, expiry)];
+            assert_eq!(store.commit(Commit { records, ..Commit::default() }).await.unwrap(), Committed::Done);
+        }
+        drop(store);
+        let use_up = || Commit {
+            records: vec![RecordChange::delete(SESSION, "used", Expected::Version(2))],
+            ..Commit::default()
+        };
+        for expected in [Committed::Done, Committed::Conflict, Committed::Conflict] {
+            let store = SledStore::open(folder.path(), options()).unwrap();
+            assert_eq!(store.commit(use_up()).await.unwrap(), expected);
+            let listed = store.records_of(SESSION, USER).await.unwrap();
+            assert!(
+                matches!(listed.as_slice(), [(key, record)] if key == "kept" && record.version == 2 && record.bytes == [2])
+            );
+        }
+        let store = SledStore::open(folder.path(), options()).unwrap();
+        assert_eq!(store.sweep(Timestamp::from_millis(1000), 10).await.unwrap(), 1);
+        drop(store);
+        let store = SledStore::open(folder.path(), options()).unwrap();
+        assert_eq!(store.record(SESSION, "kept").await.unwrap(), None);
+        assert_eq!(store.sweep(Timestamp::from_millis(u64::MAX), 10).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn blocks_of_the_journal_go_when_nothing_in_them_matters() {
+    let blocks = |folder: &Path| {
+        let mut count = 0;
+        with_sled(folder, |db| count = db.scan_prefix("j").count());
+        count
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let commit = async |change| {
+        let commit = Commit { records: vec![change], ..Commit::default() };
+        assert_eq!(store.commit(commit).await.unwrap(), Committed::Done);
+    };
+    let key = |n: u64| n.to_string();
+    for n in 0..300 {
+        commit(put(&key(n), vec![1; 400], Some(Timestamp::from_millis(n)))).await;
+        if n >= 3 {
+            commit(RecordChange::delete(SESSION, key(n - 3), Expected::Version(1))).await;
+        }
+    }
+    assert_eq!(store.sweep(Timestamp::from_millis(298), 10).await.unwrap(), 2);
+    commit(put("last", vec![1], None)).await;
+    drop(store);
+    assert!(blocks(folder.path()) <= 4, "one session is left, and {} blocks", blocks(folder.path()));
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.sweep(Timestamp::from_millis(u64::MAX), 10).await.unwrap(), 1);
 }

@@ -1,5 +1,7 @@
 //! `kill -9` at any moment: whatever was acknowledged is there, and every commit is there as a whole or not at all.
 //!
+//! And a power cut, replayed: see [`power_cut`].
+//!
 //! The child is this same binary. It commits in a loop and prints a line for each commit that returned.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests, whose child process reports on stdout")]
@@ -10,17 +12,28 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use matrix_2fa_core::{Account, Event, EventKind, Timestamp, event::Origin};
 use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store};
 use matrix_2fa_store_sled::{Options, SledStore};
 
+#[path = "kill/power_cut.rs"]
+mod power_cut;
+
+const TEST: &str = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
 const FOLDER: &str = "STORE_KILL_FOLDER";
+const JOURNAL: &str = "STORE_KILL_JOURNAL";
+/// After so many acknowledgements the child ends by itself, with everything else in flight.
+const STOP: &str = "STORE_KILL_STOP";
 const USERS: usize = 16;
 const STATE: Kind = Kind("state");
 const SESSION: Kind = Kind("session");
+const PROOF: Kind = Kind("proof");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done() {
@@ -29,8 +42,12 @@ async fn kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
-    for acknowledgements in [0, 1, 2, 17, 40, 100, 333, 1000, 5, 2000] {
-        kill_after(acknowledgements, folder.path(), &mut acknowledged);
+    let acknowledgements = [0, 1, 2, 17, 40, 100, 333, 1000, 5, 2000];
+    // With room in the journal and without, in turn.
+    for (acknowledgements, journal_bytes) in
+        acknowledgements.into_iter().zip([usize::MAX, 0, 100_000].into_iter().cycle())
+    {
+        kill_after(acknowledgements, folder.path(), journal_bytes, &mut acknowledged);
         check(folder.path(), &acknowledged).await;
     }
     assert_eq!(acknowledged.len(), USERS);
@@ -41,11 +58,14 @@ fn user(number: usize) -> String {
 }
 
 async fn commit_until_killed(folder: &Path) {
-    let store = Arc::new(SledStore::open(folder, Options::default()).unwrap());
+    let journal_bytes = env::var(JOURNAL).unwrap().parse().unwrap();
+    let store = Arc::new(SledStore::open(folder, Options { journal_bytes, ..Options::default() }).unwrap());
     println!("open");
+    let left = env::var(STOP).map_or(usize::MAX, |stop| stop.parse().unwrap());
+    let left = Arc::new(AtomicUsize::new(left));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..USERS {
-        let store = Arc::clone(&store);
+        let (store, left) = (Arc::clone(&store), Arc::clone(&left));
         tasks.spawn(async move {
             let user = user(number);
             let mut version = store.load(&user).await.unwrap().version;
@@ -54,6 +74,9 @@ async fn commit_until_killed(folder: &Path) {
                 version += 1;
                 let line = format!("ack {user} {version}\n");
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+                if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    std::process::exit(0);
+                }
             }
         });
     }
@@ -67,7 +90,8 @@ async fn commit_until_killed(folder: &Path) {
     }
 }
 
-/// Account, event, a record that counts along, a record that moves from key to key, and one that is going to be swept.
+/// Account, event, a record that counts along, a record that moves from key to key, one that is going to be swept, and one that the next
+/// step uses up: if a kill lost it or brought it back, the child's next commit would be a conflict.
 fn step(user: &str, version: u64) -> Commit {
     let next = version + 1;
     let owned = |expires_at| NewRecord { bytes: next.to_be_bytes().to_vec(), user: Some(user.to_owned()), expires_at };
@@ -90,16 +114,27 @@ fn step(user: &str, version: u64) -> Commit {
                 Expected::Absent,
                 owned(Some(Timestamp::from_millis(next))),
             ),
+            RecordChange::put(
+                PROOF,
+                format!("{user} {next}"),
+                Expected::Absent,
+                owned(Some(Timestamp::from_millis(u64::MAX))),
+            ),
+            RecordChange::delete(
+                PROOF,
+                format!("{user} {version}"),
+                if version == 0 { Expected::Absent } else { Expected::Version(1) },
+            ),
         ],
     }
 }
 
 /// Runs the child until it has acknowledged so many commits, and notes every acknowledgement that it managed to write before it died.
-fn kill_after(acknowledgements: usize, folder: &Path, acknowledged: &mut BTreeMap<String, u64>) {
-    let test = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
+fn kill_after(acknowledgements: usize, folder: &Path, journal_bytes: usize, acknowledged: &mut BTreeMap<String, u64>) {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
+        .args([TEST, "--exact", "--nocapture"])
         .env(FOLDER, folder)
+        .env(JOURNAL, journal_bytes.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -142,10 +177,12 @@ async fn check(folder: &Path, acknowledged: &BTreeMap<String, u64>) {
         let events = store.events(&user, Timestamp::default(), usize::MAX).await.unwrap();
         let times: Vec<_> = events.iter().map(|event| event.at.as_millis()).collect();
         assert_eq!(times, (1..=version).collect::<Vec<_>>());
+        let proofs: Vec<_> = store.records_of(PROOF, &user).await.unwrap().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(proofs, moving);
         sessions += store.records_of(SESSION, &user).await.unwrap().len();
     }
     // Both indexes agree: what the index by user has is exactly what can be swept.
-    assert_eq!(store.sweep(Timestamp::from_millis(u64::MAX), usize::MAX).await.unwrap(), sessions);
+    assert_eq!(store.sweep(Timestamp::from_millis(u64::MAX - 1), usize::MAX).await.unwrap(), sessions);
     for number in 0..USERS {
         assert_eq!(store.records_of(SESSION, &user(number)).await.unwrap(), []);
     }

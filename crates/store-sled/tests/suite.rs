@@ -1,17 +1,23 @@
-//! The suite over [`SledStore`].
+//! The contract, kept by a store in a folder: once as it is set by default, and once with no room in the journal, so that whatever expires
+//! moves to the tree with the next group of commits.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 
-use matrix_2fa_store::{Store, store_tests};
+use matrix_2fa_store::Store;
 use matrix_2fa_store_sled::{Options, SledStore};
-use tempfile::TempDir;
 
-fn open() -> (Arc<dyn Store>, TempDir) {
+fn open(options: Options) -> (Arc<dyn Store>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SledStore::open(folder.path(), Options::default()).unwrap();
+    let store = SledStore::open(folder.path(), options).unwrap();
     (Arc::new(store), folder)
 }
 
-store_tests!(open);
+mod by_default {
+    matrix_2fa_store::store_tests!(|| super::open(super::Options::default()));
+}
+
+mod without_a_journal {
+    matrix_2fa_store::store_tests!(|| super::open(super::Options { journal_bytes: 0, ..Default::default() }));
+}

@@ -10,6 +10,7 @@
 //! 4. Expiry is a promise to forget, not a check: callers compare `expires_at` with their own clock; [`Store::sweep`] only frees space.
 
 pub mod codec;
+pub mod fault;
 mod memory;
 #[cfg(feature = "suite")]
 pub mod suite;

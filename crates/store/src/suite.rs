@@ -23,8 +23,10 @@ pub use records::*;
 use std::time::Duration;
 
 use matrix_2fa_core::{
-    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp, account::NewAuthenticator, event::Origin,
-    throttle::ClientTag,
+    Account, Context, Event, EventKind, Policy, Proof, SealedSeed, Timestamp,
+    account::NewAuthenticator,
+    event::Origin,
+    throttle::{ClientTag, TOTP},
 };
 
 use crate::{AccountChange, Commit, Committed, Expected, Kind, NewRecord, Record, RecordChange, Store};
@@ -50,10 +52,13 @@ macro_rules! store_tests {
             kinds_are_not_mixed
             the_index_by_user_follows_every_change
             the_index_by_user_knows_users_apart
+            keys_may_begin_with_their_user
             sweeping_takes_the_oldest_first
             sweeping_stops_exactly_at_now
             a_record_put_again_is_not_swept_by_its_old_expiry
             sweeping_cleans_the_index_by_user
+            records_may_begin_and_cease_to_expire
+            a_record_that_was_used_up_does_not_come_back
             a_record_made_again_outlives_the_traces_of_the_old_one
             many_records_of_one_user
             events_come_by_user_and_time
@@ -97,6 +102,7 @@ fn account(name: &str) -> Account {
         origin: Origin::default(),
         client: ClientTag(0),
         proof: Proof::FirstFactor,
+        budget: TOTP,
     };
     let new = NewAuthenticator {
         id: "id".to_owned(),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use xshell::cmd;
 
-use crate::Workspace;
+use crate::{Workspace, tools};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -11,7 +11,7 @@ const CARGO_DENY: &str = "0.20.2";
 pub fn all(workspace: &Workspace) -> Result<()> {
     format(workspace)?;
     workspace.run("cargo clippy --workspace --all-targets --locked -- -D warnings")?;
-    workspace.run("cargo clippy --package matrix-2fa-cli --features test-clock --locked -- -D warnings")?;
+    workspace.run("cargo clippy --package matrix-2fa-cli --features test-clock,faults --locked -- -D warnings")?;
     // Links to private items serve those who read the source.
     let strict = workspace.shell.push_env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     workspace.run("cargo doc --workspace --no-deps --locked")?;
@@ -27,17 +27,7 @@ pub fn format(workspace: &Workspace) -> Result<()> {
 /// Licences, bans and sources. Advisories need a database from outside the registries.
 pub fn deny(workspace: &Workspace) -> Result<()> {
     let shell = &workspace.shell;
-    let tools = workspace.metadata.target_directory.join("tools");
-    let mut deny = std::path::PathBuf::from("cargo-deny");
-    if cmd!(shell, "{deny} --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
-        deny = tools.join("bin/cargo-deny").into();
-    }
-    if !deny.starts_with("cargo-deny") && !deny.exists() {
-        eprintln!("\ncargo-deny is missing: installing it under {tools}, which takes some minutes");
-        let build = tools.join("build");
-        cmd!(shell, "cargo install cargo-deny --version {CARGO_DENY} --locked --root {tools} --target-dir {build}")
-            .run()?;
-    }
+    let deny = tools::install(workspace, "cargo-deny", CARGO_DENY)?;
     cmd!(shell, "{deny} --offline check licenses bans sources").run()?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What the tests need: programs of Debian's (an authenticator, a PostgreSQL, false clocks), and for the real clients matrix-nio and pyotp,
-//! matrix-js-sdk and a node that can run it. Clients go under target/; their versions are pinned in tests/clients.
+//! What the tests need: programs of Debian's (an authenticator, a PostgreSQL, false clocks, a browser), and for the real clients matrix-nio and
+//! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
+//! tests/clients.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +16,23 @@ const NODE: u32 = 22;
 pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
-    for program in ["oathtool", "curl", "jq", "faketime"] {
+    oathtool(workspace)?;
+    for program in ["curl", "jq", "strace", "faketime"] {
         debian(shell, program, program, &["--version"])?;
     }
     // Its programs lie beside the path, so that several versions can be installed.
     debian(shell, "sh", "postgresql", &["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"])?;
     debian(shell, "openssl", "openssl", &["version"])?;
+    debian(shell, "chromium", "chromium", &["--version"])?;
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
     Ok(vec![("MATRIX_2FA_PYTHON", python), ("MATRIX_2FA_NODE", node), ("MATRIX_2FA_JS", modules)])
+}
+
+/// Makes the codes of every test.
+pub fn oathtool(workspace: &Workspace) -> Result<()> {
+    debian(&workspace.shell, "oathtool", "oathtool", &["--version"])
 }
 
 /// A program of Debian's: installed if it is missing, we are root, and there is an apt-get.
@@ -74,7 +82,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     }
     debian(shell, "node", "nodejs", &["--version"])?;
     debian(shell, "npm", "npm", &["--version"])?;
-    eprintln!("\ninstalling matrix-js-sdk under {}", folder.display());
+    eprintln!("\ninstalling matrix-js-sdk, playwright-core and axe-core under {}", folder.display());
     shell.create_dir(folder.join("bin"))?;
     for file in ["package.json", "package-lock.json"] {
         shell.copy_file(source.join(file), folder.join(file))?;
@@ -82,7 +90,7 @@ fn node(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     let inside = shell.push_dir(folder);
     cmd!(shell, "npm ci --ignore-scripts --no-audit --no-fund --loglevel=error")
         .run()
-        .context("cannot install matrix-js-sdk from the npm registry")?;
+        .context("cannot install matrix-js-sdk, playwright-core and axe-core from the npm registry")?;
     drop(inside);
     shell.remove_path(&node)?;
     std::os::unix::fs::symlink(new_enough(shell, folder)?, &node)?;

@@ -3,7 +3,9 @@
 
 mod checks;
 mod clients;
+mod proofs;
 mod servers;
+mod tools;
 
 use anyhow::{Context, Result};
 use cargo_metadata::{Metadata, MetadataCommand};
@@ -26,6 +28,18 @@ enum Chore {
     Check,
     /// Licences, bans and sources of all dependencies (installs cargo-deny under target/ if it is missing).
     Deny,
+    /// Random input for every parser of outside input (tests/fuzz; installs cargo-fuzz under target/ if it is missing).
+    Fuzz {
+        /// How long, all targets together.
+        #[arg(long, default_value_t = FUZZ_SECONDS)]
+        seconds: u64,
+    },
+    /// Faults in core and engine that no test notices (hours; installs cargo-mutants under target/ if it is missing).
+    Mutants {
+        /// Only in files that match, for example crates/core/src/throttle.rs.
+        #[arg(long)]
+        file: Option<String>,
+    },
     /// The black-box suite alone, with the real clients; against the server at --base-url, if it is given.
     Conformance {
         /// A server that somebody else started, for example http://127.0.0.1:8008. Its registration must be open.
@@ -40,7 +54,19 @@ enum Chore {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// The crash suite alone: random kills of a server under load, and five faults that it must find.
+    Crash {
+        /// Kills of the server without a fault [default: those of `cargo xtask test`].
+        #[arg(long)]
+        kills: Option<u32>,
+        /// What chance begins with, to see a failure again; a run prints its own.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
 }
+
+/// For all targets together.
+const FUZZ_SECONDS: u64 = 60;
 
 /// What every chore needs to know.
 struct Workspace {
@@ -58,6 +84,8 @@ fn main() -> Result<()> {
         Chore::Test => test(&workspace),
         Chore::Check => checks::all(&workspace),
         Chore::Deny => checks::deny(&workspace),
+        Chore::Fuzz { seconds } => proofs::fuzz(&workspace, seconds),
+        Chore::Mutants { file } => proofs::mutants(&workspace, file.as_deref()),
         Chore::Conformance { base_url, strict, database, filter } => {
             let environment = match base_url {
                 Some(url) => vec![("CONFORMANCE_BASE_URL", url.into())],
@@ -69,7 +97,15 @@ fn main() -> Result<()> {
             if database {
                 workspace.shell.set_var("MATRIX_2FA_TEST_DATABASE", "1");
             }
-            conformance(&workspace, environment, filter.as_deref())
+            conformance(&workspace, environment, filter.as_deref().unwrap_or(ALL_BUT_CRASH))
+        }
+        Chore::Crash { kills, seed } => {
+            for (variable, value) in [("CRASH_KILLS", kills.map(u64::from)), ("CRASH_SEED", seed)] {
+                if let Some(value) = value {
+                    workspace.shell.set_var(variable, value.to_string());
+                }
+            }
+            crash(&workspace, servers::build(&workspace)?)
         }
     }
 }
@@ -81,16 +117,29 @@ fn test(workspace: &Workspace) -> Result<()> {
     environment.extend(servers::build(workspace)?);
     checks::all(workspace)?;
     checks::tests(workspace)?;
-    conformance(workspace, environment, None)
+    crash(workspace, environment.clone())?;
+    conformance(workspace, environment, ALL_BUT_CRASH)
 }
 
-fn conformance(workspace: &Workspace, environment: servers::Environment, filter: Option<&str>) -> Result<()> {
+/// The crash suite has a step of its own: beside hundreds of other tests its kills would come at other moments.
+const ALL_BUT_CRASH: &str = "--skip crash::";
+
+fn crash(workspace: &Workspace, environment: servers::Environment) -> Result<()> {
+    clients::oathtool(workspace)?;
+    suite(workspace, environment, "crash:: --test-threads=1 --nocapture")
+}
+
+fn conformance(workspace: &Workspace, environment: servers::Environment, filter: &str) -> Result<()> {
     let clients = clients::install(workspace)?;
-    for (variable, path) in environment.into_iter().chain(clients) {
+    suite(workspace, environment.into_iter().chain(clients).collect(), filter)
+}
+
+fn suite(workspace: &Workspace, environment: servers::Environment, arguments: &str) -> Result<()> {
+    for (variable, path) in environment {
         workspace.shell.set_var(variable, path);
     }
     // The whole workspace, so that features resolve as in every other step and nothing is built twice.
-    workspace.run(&format!("cargo test --workspace --test conformance -- {}", filter.unwrap_or_default()))
+    workspace.run(&format!("cargo test --workspace --test conformance -- {arguments}"))
 }
 
 impl Workspace {

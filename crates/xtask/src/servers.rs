@@ -9,7 +9,8 @@ use crate::Workspace;
 /// Variables for the suite.
 pub type Environment = Vec<(&'static str, PathBuf)>;
 
-/// Builds the server as people run it, and the one whose clock the suite can set. Two builds of one crate; the dependencies are shared.
+/// Builds the server as people run it, the one whose clock the suite can set, and that one with faults on purpose. Three builds of one crate;
+/// the dependencies are shared.
 pub fn build(workspace: &Workspace) -> Result<Environment> {
     let folder = workspace.folder().join("servers");
     workspace.shell.create_dir(&folder)?;
@@ -17,6 +18,7 @@ pub fn build(workspace: &Workspace) -> Result<Environment> {
     for (variable, name, features) in [
         ("MATRIX_2FA_BIN", "matrix-2fa", ""),
         ("MATRIX_2FA_BIN_TEST_CLOCK", "matrix-2fa-test-clock", "--features matrix-2fa-cli/test-clock"),
+        ("MATRIX_2FA_BIN_FAULTS", "matrix-2fa-faults", "--features matrix-2fa-cli/test-clock,matrix-2fa-cli/faults"),
     ] {
         // The whole workspace, so that features of dependencies resolve as for the tests.
         workspace.run(&format!("cargo build --workspace --bins --locked {features}"))?;

@@ -46,6 +46,8 @@ function interactive(client, doRequest, answers) {
     const auth = new InteractiveAuth({
         matrixClient: client,
         doRequest,
+        // A program without a browser: it cannot open the page that `m.login.sso`, the first flow, wants.
+        supportedStages: [PASSWORD, TOTP, RECOVERY],
         busyChanged: () => {},
         requestEmailToken: async () => assert.fail("no mail here"),
         stateUpdated: async (stage, status) => {

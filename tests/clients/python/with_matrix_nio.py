@@ -23,6 +23,7 @@ from nio import (
 URL = os.environ["MATRIX_2FA_URL"]
 PREFIX = "/_matrix/client/v3/account/"
 PASSWORD, TOTP, RECOVERY = "m.login.password", "m.login.2fa.totp", "m.login.2fa.recovery"
+SSO = "m.login.sso"
 
 
 async def clock(now_ms=None):
@@ -123,7 +124,7 @@ async def main():
     challenge = await client.delete_devices([second.device_id])
     assert isinstance(challenge, DeleteDevicesAuthResponse), challenge
     flows = [flow["stages"] for flow in challenge.flows]
-    assert flows == [[PASSWORD, TOTP], [PASSWORD, RECOVERY]], flows
+    assert flows == [[SSO], [PASSWORD, TOTP], [PASSWORD, RECOVERY]], flows
     half = await client.delete_devices([second.device_id], {**person.password_stage(), "session": challenge.session})
     assert not isinstance(half, DeleteDevicesResponse), half
     totp = {"type": TOTP, "token": await phone.code(), "session": challenge.session}

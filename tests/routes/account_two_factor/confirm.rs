@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Phone, R0, Server, TOTP, recovery_codes, stage};
+use crate::harness::{Phone, R0, Server, TOTP, recovery_codes, stage, with};
 
 const PATH: &str = "account/two-factor/totp/confirm";
 
@@ -84,8 +84,65 @@ fn it_is_confirmed_once() {
     assert_eq!(user.status()["providers"][TOTP]["authenticators"].as_array().map(Vec::len), Some(1));
 }
 
+/// Whoever stole the password or a token before: asked for, everything else ends, and what was begun with the password alone is worth
+/// nothing, asked for or not.
 #[test]
-fn other_devices_are_signed_out_if_asked() {
+fn r37_what_was_begun_before_the_factor_opens_nothing_after_it() {
+    let server = Server::start();
+    for wish in [false, true] {
+        let user = server.user();
+        let login = with(&user.password_stage(), &json!({ "refresh_token": true }));
+        let other_login = server.post("login", &login).is(200);
+        let other = user.with_login(&other_login);
+        // An interactive-auth session, a login session and a login token, all resting on the password.
+        let uia = other.open("POST", "account/password", &json!({ "new_password": "another password" })).session();
+        let msc2835 = server.post("login", &json!({ "auth": {} })).session();
+        let half = other.post("login/get_token", &json!({ "auth": other.password_stage() })).is(200);
+
+        let pending = user.begin_enrollment();
+        let phone = Phone::new(&server, &pending.string("seed"));
+        user.post(PATH, &json!({ "id": pending["id"], "token": phone.code(), "logout_devices": wish })).is(200);
+
+        other.get("account/whoami").is(if wish { 401 } else { 200 });
+        let refreshed = server.post("refresh", &json!({ "refresh_token": other_login.string("refresh_token") }));
+        assert_eq!(refreshed.status, if wish { 401 } else { 200 }, "{refreshed}");
+        let body = json!({ "new_password": "another password" });
+        let answer = other.post("account/password", &crate::harness::auth(&body, &uia, &other.password_stage()));
+        assert!([400, 401].contains(&answer.status), "{answer}");
+        let token = json!({ "type": "m.login.token", "token": half.string("login_token") });
+        let answer = server.post("login", &token).without_token();
+        assert!([401, 403].contains(&answer.status), "{answer}");
+        let answer = server.post("login", &crate::harness::auth(&json!({}), &msc2835, &user.password_stage()));
+        answer.without_token().completed(&[crate::harness::PASSWORD]);
+        user.get("account/whoami").is(200);
+        user.login().refused(401, "M_FORBIDDEN");
+    }
+}
+
+/// A token that is left is worth what it was, but for the factor: that it cannot touch.
+#[test]
+fn r37_a_token_that_is_left_manages_no_factor() {
+    let user = Server::start().user();
+    let other = user.second_device();
+    let user = user.enroll();
+    other.get("account/whoami").is(200);
+    for (method, path) in [
+        ("POST", "account/two-factor/totp"),
+        ("POST", "account/two-factor/disable"),
+        ("POST", "account/two-factor/recovery"),
+        ("DELETE", &format!("account/two-factor/authenticators/{}", user.authenticator)),
+        ("POST", "account/password"),
+        ("POST", "account/deactivate"),
+    ] {
+        let body = if path == "account/password" { json!({ "new_password": "another password" }) } else { json!({}) };
+        let session = other.open(method, path, &body).session();
+        let proved = crate::harness::auth(&body, &session, &other.password_stage());
+        other.send(method, path, &proved).completed(&[crate::harness::PASSWORD]);
+    }
+}
+
+#[test]
+fn r37_other_devices_are_signed_out_if_asked() {
     let server = Server::start();
     for (wish, status) in [(json!(null), 200), (json!(false), 200), (json!(true), 401)] {
         let user = server.user();

@@ -72,10 +72,35 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
 
-    /// Where clients reach this server, for example https://matrix.example.org; told in /.well-known/matrix/client [default: none]
+    /// Where clients reach this server, for example https://matrix.example.org; told in /.well-known/matrix/client, and where the pages are [default: not told, http://<listen>]
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_base_url: Option<String>,
+
+    /// Pages of our own for login and confirmation, for clients that know nothing of second factors [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<bool>,
+
+    /// Name over the pages [default: the server name]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_name: Option<String>,
+
+    /// Colour of the buttons on the pages, for example #0b6e4f; their text becomes black or white [default: a green]
+    #[arg(long, value_name = "#RRGGBB")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_color: Option<String>,
+
+    /// Picture over the pages: an svg, png, webp or jpeg of at most 10 KiB [default: a lock]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand_logo: Option<PathBuf>,
+
+    /// Web clients that get their login from the pages without another click, for example https://app.example.org; comma between several [default: none]
+    #[arg(long, value_name = "ORIGINS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_clients: Option<String>,
 
     /// What to log to stderr: error, warn, info, debug, trace, or a filter like info,matrix_2fa=debug [default: info]
     #[arg(long, value_name = "FILTER")]
@@ -106,6 +131,95 @@ pub struct Flags {
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u64>,
+
+    /// Reverse proxies before this server whose word about the client's address counts: addresses and networks, or none. Not set: no
+    /// header is believed, and loopback, taken for a proxy that says nothing, has no limit by address [default: not set]
+    #[arg(long, value_name = "LIST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<String>,
+
+    /// The header in which these proxies say it: x-forwarded-for or forwarded. They must write it, not pass it on [default: x-forwarded-for]
+    #[arg(long, value_name = "HEADER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_header: Option<String>,
+
+    /// Passwords and codes that one address (an IPv6 /64) may try at once; more are answered 429; 0 for no limit [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries: Option<u32>,
+
+    /// How many of them it gets back in a minute [default: 60]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_tries_per_minute: Option<u32>,
+
+    /// Wrong codes of an authenticator in a row that cost no wait [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_free_tries: Option<u32>,
+
+    /// The first wait after them, for example 30s; every further wrong code doubles it [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_first_wait: Option<String>,
+
+    /// The longest wait [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_max_wait: Option<String>,
+
+    /// Wrong codes in a row or in 30 days that lock the authenticators of an account until they are replaced, or never [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_lock_at: Option<String>,
+
+    /// If that is never: wrong codes in 30 days; more wait until the oldest of them is that old [default: 25]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_monthly_tries: Option<u32>,
+
+    /// Limits that leave a guesser a higher chance than this, for one account and year, are refused at start [default: 0.01]
+    #[arg(long, value_name = "PROBABILITY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_guess_probability: Option<f64>,
+
+    /// Wrong codes of all users together in a minute that are normal; more are an error in the log and a metric; 0 for no alarm [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_failures_per_minute: Option<usize>,
+
+    /// While that alarm lasts, make everybody wait after one wrong code instead of totp_free_tries [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarm_slows: Option<bool>,
+
+    /// NTP server to compare the clock with, at start and every hour, for example pool.ntp.org; a wrong clock is told in the log [default: none]
+    #[arg(long, value_name = "HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_source: Option<String>,
+}
+
+/// The settings that matter to whoever opens the data folder without serving.
+#[derive(Clone, Debug, Args)]
+pub struct DataFlags {
+    /// TOML file with settings; read if it exists [default: matrix-2fa.toml]
+    #[arg(long, value_name = "FILE", env = "MATRIX_2FA_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Folder of the store and the key file [default: ./data]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
+    /// The part of a Matrix id after the colon, if you write only the part before it [default: localhost]
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+}
+
+impl From<&DataFlags> for Flags {
+    fn from(flags: &DataFlags) -> Self {
+        let DataFlags { config, data, server_name } = flags.clone();
+        Self { config, data, server_name, ..Self::default() }
+    }
 }
 
 impl Flags {
@@ -125,12 +239,30 @@ impl Flags {
             session_lifetime: Some("7d".to_owned()),
             issuer: None,
             public_base_url: None,
+            pages: Some(true),
+            brand_name: None,
+            brand_color: None,
+            brand_logo: None,
+            trusted_clients: None,
             log: Some("info".to_owned()),
             password_hash_jobs: Some(std::thread::available_parallelism().map_or(2, usize::from)),
             password_hash_queue: Some(256),
             recovery_hash_jobs: Some(2),
             recovery_hash_queue: Some(64),
             cache_mib: Some(64),
+            trusted_proxies: None,
+            proxy_header: Some("x-forwarded-for".to_owned()),
+            address_tries: Some(60),
+            address_tries_per_minute: Some(60),
+            totp_free_tries: Some(5),
+            totp_first_wait: Some("30s".to_owned()),
+            totp_max_wait: Some("1h".to_owned()),
+            totp_lock_at: Some("100".to_owned()),
+            totp_monthly_tries: Some(25),
+            max_guess_probability: Some(0.01),
+            alarm_failures_per_minute: Some(100),
+            alarm_slows: Some(false),
+            time_source: None,
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use figment::{
-    Figment,
+    Figment, Metadata, Profile, Provider,
     error::Kind,
     providers::{Env, Format, Serialized, Toml},
+    value::{Dict, Map, Value},
 };
 
 use super::{Flags, Settings};
@@ -13,6 +14,9 @@ use crate::failure::Failure;
 
 const DEFAULT_FILE: &str = "matrix-2fa.toml";
 const PREFIX: &str = "MATRIX_2FA_";
+
+/// Variables that are no settings.
+const OTHERS: &[&str] = if cfg!(feature = "faults") { &["config", "fault"] } else { &["config"] };
 
 /// Merges all sources.
 pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
@@ -27,8 +31,36 @@ pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     if file.exists() {
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment = figment.merge(Env::prefixed(PREFIX).ignore(&["config"])).merge(Serialized::defaults(flags));
+    let figment = figment.merge(Variables).merge(Serialized::defaults(flags));
     figment.extract().map_err(|errors| explain(errors, file))
+}
+
+/// The variables, each read as the type of its setting: a text stays as it was written, also one that looks like a number.
+struct Variables;
+
+impl Provider for Variables {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variables")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let defaults = Serialized::defaults(Flags::defaults()).data()?;
+        let texts = |key: &str| {
+            let default = defaults.values().find_map(|defaults| defaults.get(key));
+            default.is_none_or(|default| default.as_str().is_some())
+        };
+        let variables = Env::prefixed(PREFIX).ignore(OTHERS);
+        let read = variables.iter().map(|(key, given)| {
+            let key = key.into_string();
+            let value = if texts(&key) { Value::from(given) } else { parsed(&given) };
+            (key, value)
+        });
+        Ok(Map::from([(Profile::Default, read.collect())]))
+    }
+}
+
+fn parsed(given: &str) -> Value {
+    given.parse().unwrap_or_else(|impossible| match impossible {})
 }
 
 /// The first problem in one line: the key, where it was set, what is wrong.
@@ -66,6 +98,15 @@ fn without_excerpt(problem: &str) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_default_limits_are_those_of_the_core_and_are_worth_what_is_promised() {
+        let settings: Settings =
+            Figment::from(Serialized::defaults(Flags::defaults())).extract().expect("the defaults are legal");
+        assert_eq!(settings.totp_budget(), matrix_2fa_core::throttle::TOTP);
+        assert!(settings.odds().per_year < 3.7e-3, "{}", settings.odds_in_words());
+        assert_eq!(settings.max_guess_probability, 1e-2);
+    }
+
     /// Flags are the documentation: a setting without one would be a secret, a flag without a setting a lie.
     #[test]
     fn the_defaults_are_complete_and_name_every_setting() {
@@ -76,6 +117,12 @@ mod tests {
             database: Some("postgres://localhost/x".to_owned().into()),
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
+            trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
+            time_source: Some("ntp.example.org".to_owned()),
+            brand_name: Some("Example".to_owned()),
+            brand_color: Some("#0b6e4f".to_owned()),
+            brand_logo: Some("logo.svg".into()),
+            trusted_clients: Some("https://app.example.org".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");

@@ -93,7 +93,8 @@ impl Account {
         if self.is_locked() {
             return Transition::unchanged(TotpOutcome::Locked);
         }
-        if let Decision::Wait(until) = self.totp_throttle.decide(&throttle::TOTP, cx.now, cx.client) {
+        let budget = cx.budget.shared_by(self.active().count());
+        if let Decision::Wait(until) = self.totp_throttle.decide(&budget, cx.now, cx.client) {
             return Transition::unchanged(TotpOutcome::Wait(until));
         }
         // Another number of digits than any authenticator has is never evaluated and says nothing about the seed: free.
@@ -155,7 +156,7 @@ impl Account {
     fn totp_failed(&self, cx: &Context) -> Transition<TotpOutcome> {
         let mut next = self.clone();
         let active = self.active().count();
-        let lock = next.totp_throttle.charge(&throttle::TOTP, cx.now, cx.client, active);
+        let lock = next.totp_throttle.charge(&cx.budget, cx.now, cx.client, active);
         let mut events = vec![cx.event(EventKind::FactorFailed { stage: Stage::Totp, run: next.totp_throttle.run() })];
         if lock {
             let authenticators = self.active().map(|a| a.id.clone()).collect();

@@ -29,6 +29,43 @@ fn r60_debug_of_every_secret_type_is_this_and_nothing_else() {
     );
 }
 
+/// `Zeroizing` wipes and prints: a type that holds one, or a part of a password field, writes its own `Debug`.
+#[test]
+fn r60_no_type_with_a_secret_derives_debug() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders: Vec<_> =
+        std::fs::read_dir(crates).expect("crates").flatten().map(|of| of.path().join("src")).collect();
+    let (mut files, mut leaks) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).expect("source");
+            let derived = text.split("#[derive(").skip(1).filter_map(|rest| rest.split_once(")]"));
+            for (_, body) in derived.filter(|(traits, _)| traits.split(", ").any(|of| of == "Debug")) {
+                let body = body.split_once("\n}").map_or(body, |(body, _)| body);
+                let secret = [
+                    "Zeroizing<",
+                    " password: &",
+                    " password: String",
+                    " password: Option<",
+                    " code: &",
+                    " access: String",
+                ];
+                if let Some(secret) = secret.iter().find(|secret| body.contains(**secret)) {
+                    leaks.push(format!("{}: {secret} in {}", path.display(), body.lines().nth(1).unwrap_or_default()));
+                }
+            }
+        }
+    }
+    assert!(files > 80, "{files} files");
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
+
 /// A whole life of an account: neither its `Debug` nor its audit has a seed, a code or a digest in any spelling.
 #[test]
 fn r60_neither_account_nor_audit_shows_a_secret() {

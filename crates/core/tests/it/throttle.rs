@@ -5,7 +5,7 @@ use std::time::Duration;
 use matrix_2fa_core::{
     EventKind, Stage, Timestamp,
     account::{ReserveOutcome, SettleOutcome, TotpOutcome},
-    throttle::{ClientTag, Decision, FORGIVEN, RECOVERY, TOTP, Throttle, WINDOW},
+    throttle::{Budget, ClientTag, Decision, FORGIVEN, RECOVERY, TOTP, Throttle, WINDOW},
 };
 
 use crate::world::{STEP, World, stray_code};
@@ -288,4 +288,38 @@ fn r16_a_client_without_wrong_codes_is_not_crowded_out_of_recovery() {
         assert!(!throttle.charge(&RECOVERY, now, ClientTag(client), 1));
     }
     assert!(matches!(throttle.decide(&RECOVERY, now, ClientTag(200)), Decision::Wait(_)));
+}
+
+/// RFC 4226 section 6 without a lock: 25 in 30 days and not one more, shared by the authenticators, and nobody is locked for ever.
+#[test]
+fn r15_without_a_lock_the_window_is_the_bound() {
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    let budget = Budget { lock_at: None, in_window: Some(25), ..TOTP };
+    let (mut throttle, mut now) = (Throttle::default(), NOW);
+    let client = ClientTag(1);
+    for n in 0..25 {
+        now = now.plus(budget.max_wait);
+        assert_eq!(throttle.decide(&budget, now, client), Decision::Allow, "{n}");
+        assert!(!throttle.charge(&budget, now, client, 1), "nothing locks");
+        throttle.clear(now, ClientTag(2));
+    }
+    let until = NOW.plus(budget.max_wait).plus(WINDOW);
+    assert_eq!(
+        throttle.decide(&budget, now, client),
+        Decision::Wait(until),
+        "a right code lowers no count of the window"
+    );
+    assert_eq!(throttle.decide(&budget, until, client), Decision::Allow);
+    // Two authenticators: half of it each.
+    let (shared, mut throttle) = (budget.shared_by(2), Throttle::default());
+    for _ in 0..12 {
+        let _never = throttle.charge(&shared, NOW, client, 2);
+        throttle.clear(NOW, ClientTag(2));
+    }
+    assert_eq!(throttle.decide(&shared, NOW, client), Decision::Wait(NOW.plus(WINDOW)));
+    // Counted while the clock was ahead: after its correction one try is let through, which dates them anew.
+    let past = NOW.minus(WINDOW);
+    assert_eq!(throttle.decide(&shared, past, client), Decision::Allow);
+    let _never = throttle.charge(&shared, past, client, 2);
+    assert_eq!(throttle.decide(&shared, past.plus(budget.max_wait), client), Decision::Wait(past.plus(WINDOW)));
 }

@@ -12,7 +12,7 @@ use matrix_2fa_core::{
     event::Origin,
     recovery::{CODE_BYTES, CODES, HashParams},
     secret::RecoveryDigest,
-    throttle::ClientTag,
+    throttle::{ClientTag, TOTP},
     totp::{SKEW, code_at},
 };
 
@@ -67,6 +67,7 @@ impl World {
             origin: Origin::default(),
             client: self.client,
             proof: Proof::SecondFactor,
+            budget: TOTP,
         }
     }
 

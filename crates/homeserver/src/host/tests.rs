@@ -10,6 +10,9 @@ use serde_json::json;
 use super::*;
 use crate::{PasswordCost, logins::REFRESHABLE_ACCESS};
 
+mod endings;
+mod turns;
+
 const ALICE: &str = "@alice:localhost";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -19,19 +22,23 @@ struct House {
 }
 
 async fn house() -> House {
-    let clock = MockClock::new(Timestamp::from_millis(1_700_000_000_000));
-    let settings = HomeserverSettings {
-        password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
-        ..HomeserverSettings::default()
-    };
-    let host =
-        LocalHomeserver::open(Arc::new(MemoryStore::default()), Arc::new(clock.clone()), Arc::new(OsRandom), settings);
-    let host = Arc::new(host.await.expect("opens"));
-    host.register(ALICE, "correct horse", None).await.expect("registers");
-    House { host, clock }
+    let house = House::over(Arc::new(MemoryStore::default())).await;
+    house.host.register(ALICE, "correct horse", None).await.expect("registers");
+    house
 }
 
 impl House {
+    /// A server over this store: the only one, or a replica.
+    async fn over(store: Arc<dyn Store>) -> Self {
+        let clock = MockClock::new(Timestamp::from_millis(1_700_000_000_000));
+        let settings = HomeserverSettings {
+            password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
+            ..HomeserverSettings::default()
+        };
+        let host = LocalHomeserver::open(store, Arc::new(clock.clone()), Arc::new(OsRandom), settings);
+        Self { host: Arc::new(host.await.expect("opens")), clock }
+    }
+
     /// Logs alice in and gives the answer.
     async fn login(&self, request: Value) -> Value {
         let request = request.as_object().expect("object").clone();
@@ -139,10 +146,10 @@ async fn a_new_password_ends_the_other_devices_and_spares_its_own() {
 async fn a_login_in_flight_does_not_survive_the_end_of_all_sessions() {
     let house = house().await;
     let user = house.host.active_user(ALICE).await.expect("alice");
-    let (login, changes) =
+    let (login, change) =
         house.host.plan_login(ALICE, user.value.generation, &LoginRequest::default(), None).expect("plans");
     house.host.end_sessions(ALICE, None).await.expect("ends");
-    assert_eq!(house.host.commit(changes).await.expect("commits"), Some(()));
+    assert_eq!(house.host.commit(vec![change]).await.expect("commits"), Some(()));
     assert_eq!(house.who(&login.into_json()["access_token"]).await, Err(false));
 }
 

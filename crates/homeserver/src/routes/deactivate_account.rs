@@ -17,6 +17,6 @@ pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): B
     flag(&body, "erase")?;
     app.authorize(&caller, Operation::new("account/deactivate"), body).await?;
     app.host.deactivate(caller.user()).await?;
-    app.forget_deactivated().await?;
+    app.forget(caller.user()).await?;
     Ok(Json(json!({ "id_server_unbind_result": "success" })))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn handle(
     }
     check_early(&app, &body).await?;
     let operation = Operation::new("register");
-    let request = UiaRequest { requester: None, operation, body, client, first: Stage::Dummy };
+    let request = UiaRequest { requester: None, token: None, operation, body, client, first: Stage::Dummy };
     let body = app.two_factor.authorize(request).await?.body;
 
     let password = text(&body, "password")?.ok_or_else(|| missing("password"))?;

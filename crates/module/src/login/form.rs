@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{ApiError, request::string, uia::auth::Auth};
 
 /// What the body asks for.
-pub(super) enum Form {
+pub(crate) enum Form {
     /// `m.login.password` at the top.
     Password,
     /// `m.login.token` at the top.
@@ -18,7 +18,7 @@ pub(super) enum Form {
 
 impl Form {
     /// Reads `type` and `auth` by hand, before any typed parser could panic on the one or drop the other.
-    pub(super) fn read(body: &mut Map<String, Value>, prefix: &StagePrefix) -> Result<(Self, Auth), ApiError> {
+    pub(crate) fn read(body: &mut Map<String, Value>, prefix: &StagePrefix) -> Result<(Self, Auth), ApiError> {
         let has_auth = body.contains_key("auth");
         let Some(kind) = string(body, "type")?.map(str::to_owned) else {
             if !has_auth {
@@ -30,7 +30,7 @@ impl Form {
             Some(Stage::Password) => Form::Password,
             Some(Stage::Token) => Form::Token,
             Some(Stage::Totp | Stage::Recovery) => return own_type(body, prefix).map(|auth| (Form::Stage, auth)),
-            Some(Stage::Dummy) | None => {
+            Some(Stage::Dummy | Stage::Sso) | None => {
                 return Err(ApiError::new(
                     StatusCode::BAD_REQUEST,
                     "M_UNKNOWN",

@@ -21,6 +21,7 @@ pub(crate) async fn confirm_totp(
     let request = parse(&caller.body)?;
     let user = &caller.requester.user;
     let from = caller.origination("confirm", Proof::default());
+    module.admit(from.client)?;
     match module.engine().confirm(user, &from, &caller.token, &request.id, &request.code).await? {
         Confirmed::Yes { authenticator, recovery } => {
             let mut answer = json!({"authenticator": views::authenticator(&authenticator)});

@@ -15,24 +15,29 @@ use crate::{ApiError, TwoFactor, request::object, router::Caller, uia::Access};
 pub(crate) async fn enable(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
     begin_totp::refuse_early(&module, &caller).await?;
+    let user = &caller.requester.user;
+    // Before a code is spent on it. Whether codes are renewed is known when the body is complete.
+    let place = match module.engine().account(user).await?.is_enrolled() {
+        true => Some(module.engine().renewal_place(user)?),
+        false => None,
+    };
     let access = Access { after_recovery_login: true };
     let check = |body: &Map<String, Value>| parse(&module, body).map(drop);
     let operation = Operation::new("account/two-factor");
     let authorized = module.authorize_checked(caller.uia(operation), access, check).await?;
     let with_recovery = parse(&module, &authorized.body)?;
 
-    let user = &caller.requester.user;
     let prefix = &module.settings().stage_prefix;
     let enrollment = begin_totp::begin(&module, &caller, authorized.proof, "Authenticator").await?;
     let mut providers = Map::new();
     providers.insert(prefix.name(Stage::Totp), views::enrollment(&enrollment).into());
     if with_recovery {
-        let recovery = if module.engine().account(user).await?.is_enrolled() {
-            views::recovery(
-                &module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof)).await??,
-            )
-        } else {
-            json!({"pending": true})
+        let recovery = match place {
+            Some(place) => {
+                let from = caller.origination("regenerate", authorized.proof);
+                views::recovery(&module.engine().regenerate(user, &from, place).await??)
+            }
+            None => json!({"pending": true}),
         };
         providers.insert(prefix.name(Stage::Recovery), recovery);
     }

@@ -18,9 +18,11 @@ pub(crate) async fn regenerate_recovery(
     if !module.engine().account(user).await?.is_enrolled() {
         return Err(ChangeRefused::NotEnrolled.into());
     }
+    // Before a code is spent on it.
+    let place = module.engine().renewal_place(user)?;
     let access = Access { after_recovery_login: true };
     let operation = Operation::new("account/two-factor/recovery");
     let authorized = module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
-    let codes = module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof)).await??;
+    let codes = module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof), place).await??;
     Ok(Json(views::recovery(&codes)))
 }

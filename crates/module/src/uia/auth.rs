@@ -52,7 +52,8 @@ impl Auth {
             Some(stage) if stage.is_second_factor() => code_of(auth)?,
             _ => None,
         };
-        let is_poll = stage.is_some_and(Stage::is_second_factor) && code.is_none();
+        // A page completes m.login.sso, so that a request with it only asks how far it is.
+        let is_poll = stage == Some(Stage::Sso) || stage.is_some_and(Stage::is_second_factor) && code.is_none();
         Ok(Self {
             session: string(auth, "session")?.map(str::to_owned),
             stage: stage.filter(|_| !is_poll),

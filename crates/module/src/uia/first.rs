@@ -1,5 +1,7 @@
 //! The password stage, with a code at its end or without.
 
+use std::{net::IpAddr, num::NonZeroU32};
+
 use matrix_2fa_core::{Account, Stage};
 use zeroize::Zeroizing;
 
@@ -16,11 +18,18 @@ pub(crate) enum PasswordCheck {
 }
 
 impl TwoFactor {
-    /// Checks a password field. Two checks whenever its tail has the shape of a code, else one, whoever the user is.
-    pub(crate) async fn check_password(&self, user: &str, field: &str) -> Result<PasswordCheck, ApiError> {
+    /// Checks a password field. Two checks whenever its tail has the shape of a code, else one, whoever the user is; each counts for the
+    /// client's address.
+    pub(crate) async fn check_password(
+        &self,
+        user: &str,
+        field: &str,
+        client: Option<IpAddr>,
+    ) -> Result<PasswordCheck, ApiError> {
         let account =
             if self.settings.password_and_code { self.engine.account(user).await? } else { Account::default() };
         let split = password::split(field, &account).filter(|_| self.settings.password_and_code);
+        self.admit_tries(client, NonZeroU32::MIN.saturating_add(split.is_some().into()))?;
         let whole = self.host.verify_password(user, field).await?;
         let prefix = match &split {
             Some(split) => self.host.verify_password(user, split.password).await?,

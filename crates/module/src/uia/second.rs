@@ -1,9 +1,11 @@
-//! The second-factor stage: one commit burns the code and consumes the session.
+//! The second-factor stage: one commit burns the code and consumes the session, or marks it as completed by a page.
 
-use matrix_2fa_core::Stage;
+use matrix_2fa_core::{Operation, Stage, session::Progress};
 use matrix_2fa_engine::{Origination, verify::Verdict};
 
-use super::{Session, challenge::Refusal};
+use serde_json::{Map, Value};
+
+use super::{Session, binding, challenge::Refusal};
 use crate::{ApiError, TwoFactor};
 
 impl TwoFactor {
@@ -41,6 +43,34 @@ impl TwoFactor {
         }
     }
 
+    /// Does the flow of one page, `m.login.sso`, stand first for this operation? Never where a token or a factor would come of it.
+    pub(crate) fn offers_page(&self, operation: &Operation) -> bool {
+        let excluded =
+            |name: &str| matches!(name, "login" | "login/get_token") || name.starts_with("account/two-factor");
+        self.pages.is_some() && !excluded(&operation.name)
+    }
+
+    /// Spends a session whose last stage was completed by a hosted page; `None` if there is more to do. The caller has an access token:
+    /// a login session never gets here, or the code that a victim types on a page would finish an attacker's login.
+    pub(super) async fn completed_on_page(
+        &self,
+        session: &Session,
+        body: &Map<String, Value>,
+    ) -> Result<Option<Stage>, ApiError> {
+        let (Session::Stored(live), Some(user)) = (session, &session.state().user) else { return Ok(None) };
+        if live.state.progress() != Progress::Complete {
+            return Ok(None);
+        }
+        binding::require_secrets(&live.state, body)?;
+        // The final gate: what was proved is worth nothing if the factors have changed since.
+        let account = self.engine.account(user).await?;
+        if !account.is_enrolled() || account.changed_at().is_some_and(|at| at > live.state.created_at) {
+            return Err(ApiError::unknown_session());
+        }
+        self.engine.consume_session(live).await?;
+        Ok(live.state.completed.last().copied())
+    }
+
     async fn verify(
         &self,
         user: &str,
@@ -49,6 +79,7 @@ impl TwoFactor {
         stage: Stage,
         code: &str,
     ) -> Result<Verdict, ApiError> {
+        self.admit(origination.client)?;
         let consume = match session {
             Session::Stored(live) => vec![live.consume()],
             Session::Fresh(_) => Vec::new(),

@@ -1,15 +1,14 @@
-//! Sweeping: from the lists of expiring records to the records that are due.
+//! Sweeping: from the index of the journal, and the lists of what expires in the tree, to the records that are due.
 
 use matrix_2fa_core::Timestamp;
 use matrix_2fa_store::{Expected, StoreError};
 use sled::IVec;
 
-use super::Group;
+use super::group::Group;
 use crate::{
     expiry::{self, Item},
     keys,
     prepared::PreparedRecord,
-    values::RecordView,
 };
 
 /// Items that a sweep reads beyond twice its limit.
@@ -29,7 +28,7 @@ impl Group<'_> {
             }
             for item in due {
                 if item.at > now || swept == limit {
-                    self.expiring.push(item);
+                    self.put_back(item);
                 } else if self.expire(&item) {
                     swept += 1;
                 }
@@ -63,23 +62,29 @@ impl Group<'_> {
                 Err(error) => tracing::error!(%error, "a list of expiring records cannot be read"),
             }
         }
+        for (at, place) in self.shared.journal().due(now, limit) {
+            due.push(Item { at, place: place.to_vec() });
+            found = true;
+        }
         due.sort();
-        Ok(if found { due } else { self.put_back(due) })
+        if !found {
+            due.drain(..).for_each(|item| self.put_back(item));
+        }
+        Ok(due)
     }
 
-    fn put_back(&mut self, items: Vec<Item>) -> Vec<Item> {
-        self.expiring.extend(items);
-        Vec::new()
+    /// The journal has an index of its own, in which its records still are.
+    fn put_back(&mut self, item: Item) {
+        if self.shared.journal().get(&item.place).is_none() {
+            self.expiring.push(item);
+        }
     }
 
     /// Deletes the record of an item, if it is still there and expires then.
     fn expire(&mut self, item: &Item) -> bool {
         let key = IVec::from(keys::at_place(&item.place));
-        let expired = self.current(&key).and_then(|current| {
-            let record = current.as_deref().map(RecordView::read).transpose()?;
-            Ok(record.is_some_and(|record| record.expires_at == Some(item.at)))
-        });
-        let deleted = expired.and_then(|expired| {
+        let head = self.head(&key);
+        let deleted = head.map(|head| head.is_some_and(|head| head.expires_at == Some(item.at))).and_then(|expired| {
             if expired {
                 self.change(PreparedRecord { key, expected: Expected::Any, next: None })?;
             }

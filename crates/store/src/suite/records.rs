@@ -138,6 +138,69 @@ pub async fn the_index_by_user_knows_users_apart(store: Arc<dyn Store>) {
     }
 }
 
+/// A backend may find such records by their key; the index must not take the key for the owner.
+pub async fn keys_may_begin_with_their_user(store: Arc<dyn Store>) {
+    for expires_at in [None, Some(50)] {
+        for owner in [Some("@a:b"), Some("@a:b/x"), Some("@c:d"), None, Some("@a:b"), Some("@a:b")] {
+            for key in ["@a:b", "@a:b/", "@a:b/x", "@a:b/x/y", "@c:d/x", "z"] {
+                done(&*store, records([put(key, record(key, owner, expires_at))])).await;
+            }
+            for user in ["@a:b", "@a:b/x", "@c:d", "@a"] {
+                let all = ["@a:b", "@a:b/", "@a:b/x", "@a:b/x/y", "@c:d/x", "z"];
+                let expected = if owner == Some(user) { all.to_vec() } else { Vec::new() };
+                assert_eq!(keys_of(&*store, SESSION, user).await, expected, "{owner:?} has them");
+            }
+        }
+    }
+    for key in ["@a:b", "@a:b/x", "z"] {
+        done(&*store, records([RecordChange::delete(SESSION, key, Expected::Any)])).await;
+    }
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, ["@a:b/", "@a:b/x/y", "@c:d/x"]);
+}
+
+/// A backend may keep what expires somewhere else; a record that changes sides is the same record.
+pub async fn records_may_begin_and_cease_to_expire(store: Arc<dyn Store>) {
+    let mut version_now = 0;
+    for (round, expires_at) in [Some(5), None, None, Some(7), Some(6), None, Some(9)].into_iter().enumerate() {
+        let expected = if round == 0 { Expected::Absent } else { Expected::Version(version_now) };
+        let bytes = format!("round {round}");
+        let user = if round % 3 == 2 { "@c:d" } else { "@a:b" };
+        let next = record(&bytes, Some(user), expires_at);
+        done(&*store, records([RecordChange::put(SESSION, "key", expected, next.clone())])).await;
+        version_now += 1;
+        let stored = found(&*store, "key").await.unwrap();
+        assert_eq!((stored.version, &stored.bytes, stored.expires_at), (version_now, &next.bytes, next.expires_at));
+        assert_eq!(keys_of(&*store, SESSION, user).await, ["key"]);
+        assert_eq!(keys_of(&*store, SESSION, if user == "@a:b" { "@c:d" } else { "@a:b" }).await, [""; 0]);
+        conflict(&*store, records([RecordChange::put(SESSION, "key", expected, next)])).await;
+        if expires_at.is_none() {
+            assert_eq!(store.sweep(at(u64::MAX), 10).await.unwrap(), 0, "round {round}");
+        }
+    }
+    assert_eq!(store.sweep(at(8), 10).await.unwrap(), 0, "an older expiry does not count");
+    assert_eq!(store.sweep(at(9), 10).await.unwrap(), 1);
+    assert_eq!(version(&*store, "key").await, None);
+    assert_eq!(store.sweep(at(u64::MAX), 10).await.unwrap(), 0);
+}
+
+/// Sessions are made by one commit and used up by another; whatever a backend leaves lying about must not bring one back.
+pub async fn a_record_that_was_used_up_does_not_come_back(store: Arc<dyn Store>) {
+    for round in 0..40 {
+        let names: Vec<_> = (0..4).map(|n| format!("{round} {n}")).collect();
+        done(&*store, records(names.iter().map(|name| put(name, record(name, Some("@a:b"), Some(1000 + round))))))
+            .await;
+        for name in names.iter().skip(1) {
+            done(&*store, records([RecordChange::delete(SESSION, name, Expected::Version(1))])).await;
+            conflict(&*store, records([RecordChange::delete(SESSION, name, Expected::Version(1))])).await;
+        }
+        assert_eq!(keys_of(&*store, SESSION, "@a:b").await.len() as u64, round + 1);
+    }
+    assert_eq!(store.sweep(at(1009), 100).await.unwrap(), 10);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await.len(), 30);
+    assert_eq!(store.sweep(at(u64::MAX), 100).await.unwrap(), 30);
+    assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
+}
+
 pub async fn sweeping_takes_the_oldest_first(store: Arc<dyn Store>) {
     for expiry in [300, 100, 256, 255, 70_000, 200] {
         done(&*store, records([put(&expiry.to_string(), record("x", Some("@a:b"), Some(expiry)))])).await;

@@ -1,0 +1,144 @@
+//! Whose request is it? The peer's, unless the peer is a proxy that the operator trusts: then the address that it says it took the
+//! request from, and so on, hop by hop. Only the one header that the operator's proxies write is read, from its end: whatever stands before
+//! the last untrusted hop was written by that hop, and may be a lie.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, header::FORWARDED};
+use forwarded_header_value::{ForwardedHeaderValue, Identifier};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The header in which proxies say whom they speak for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ProxyHeader {
+    /// What nearly all proxies write.
+    #[default]
+    #[serde(rename = "x-forwarded-for")]
+    XForwardedFor,
+    /// RFC 7239.
+    #[serde(rename = "forwarded")]
+    Forwarded,
+}
+
+/// The proxies that are believed. The default believes nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    pub trusted: Vec<IpNet>,
+    pub header: ProxyHeader,
+}
+
+impl Proxies {
+    /// The address of the client that made a request.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trusts(client) {
+            return client;
+        }
+        for hop in self.hops(headers) {
+            // A proxy that does not say where a request came from is as far as we can see.
+            let Some(before) = hop else { break };
+            client = before.to_canonical();
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(&address))
+    }
+
+    /// What the proxies say, the nearest first.
+    fn hops(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+        let name = match self.header {
+            ProxyHeader::XForwardedFor => X_FORWARDED_FOR,
+            ProxyHeader::Forwarded => FORWARDED,
+        };
+        let lines: Vec<_> = headers.get_all(name).iter().collect();
+        lines.into_iter().rev().flat_map(|line| self.line(line.to_str().unwrap_or("?"))).collect()
+    }
+
+    fn line(&self, line: &str) -> Vec<Option<IpAddr>> {
+        match self.header {
+            ProxyHeader::XForwardedFor => {
+                line.rsplit(',').map(|entry| entry.parse::<Identifier>().ok().and_then(|of| of.ip())).collect()
+            }
+            ProxyHeader::Forwarded => match ForwardedHeaderValue::from_forwarded(line) {
+                Ok(value) => {
+                    let mut hops: Vec<_> = value.iter().map(|stanza| stanza.forwarded_for_ip()).collect();
+                    hops.reverse();
+                    hops
+                }
+                Err(_unreadable) => vec![None],
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(trusted: &[&str], header: ProxyHeader, peer: &str, lines: &[&str]) -> String {
+        let trusted = trusted.iter().map(|network| network.parse().expect("a network")).collect();
+        let name = match header {
+            ProxyHeader::XForwardedFor => "x-forwarded-for",
+            ProxyHeader::Forwarded => "forwarded",
+        };
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(name, line.parse().expect("a value"));
+        }
+        Proxies { trusted, header }.client(peer.parse().expect("an address"), &headers).to_string()
+    }
+
+    #[test]
+    fn r21_a_forged_header_of_an_untrusted_peer_changes_nothing() {
+        let of = |trusted: &[&str], peer| client(trusted, ProxyHeader::XForwardedFor, peer, &["198.51.100.1"]);
+        assert_eq!(of(&[], "203.0.113.9"), "203.0.113.9");
+        assert_eq!(of(&[], "127.0.0.1"), "127.0.0.1");
+        assert_eq!(of(&["10.0.0.0/8"], "203.0.113.9"), "203.0.113.9");
+        assert_eq!(of(&["10.0.0.0/8"], "10.1.2.3"), "198.51.100.1");
+    }
+
+    #[test]
+    fn r21_the_rightmost_untrusted_hop_wins() {
+        let of = |lines: &[&str]| client(&["10.0.0.0/8", "::1/128"], ProxyHeader::XForwardedFor, "10.0.0.1", lines);
+        assert_eq!(of(&["6.6.6.6, 198.51.100.1"]), "198.51.100.1");
+        assert_eq!(of(&["6.6.6.6, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
+        assert_eq!(of(&["6.6.6.6", "198.51.100.1", "10.0.0.2"]), "198.51.100.1", "several lines are one list");
+        assert_eq!(of(&["10.0.0.3, ::1"]), "10.0.0.3", "all of them trusted: the first");
+        assert_eq!(of(&["198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(of(&["6.6.6.6, [2001:db8::1]:80"]), "2001:db8::1");
+        assert_eq!(of(&["6.6.6.6, ::ffff:198.51.100.1"]), "198.51.100.1");
+        for nothing in [&[][..], &[""], &["unknown"], &["6.6.6.6, nonsense"], &["6.6.6.6, "]] {
+            assert_eq!(of(nothing), "10.0.0.1", "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_header_is_not_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert("forwarded", "for=6.6.6.6".parse().expect("a value"));
+        headers.insert("x-forwarded-for", "198.51.100.1".parse().expect("a value"));
+        let trusted = vec!["10.0.0.0/8".parse().expect("a network")];
+        let of = |header| Proxies { trusted: trusted.clone(), header }.client([10, 0, 0, 1].into(), &headers);
+        assert_eq!(of(ProxyHeader::XForwardedFor).to_string(), "198.51.100.1");
+        assert_eq!(of(ProxyHeader::Forwarded).to_string(), "6.6.6.6");
+    }
+
+    #[test]
+    fn rfc_7239() {
+        let of = |lines: &[&str]| client(&["10.0.0.0/8"], ProxyHeader::Forwarded, "10.0.0.1", lines);
+        assert_eq!(of(&["for=6.6.6.6, for=198.51.100.1;proto=https;by=10.0.0.1"]), "198.51.100.1");
+        assert_eq!(of(&["For=\"[2001:db8::1]:4711\""]), "2001:db8::1");
+        assert_eq!(of(&["for=6.6.6.6", "for=198.51.100.1, for=10.0.0.2"]), "198.51.100.1");
+        for nothing in [&["for=_hidden"][..], &["for=unknown"], &["by=1.2.3.4"], &["%%%"]] {
+            assert_eq!(of(nothing), "10.0.0.1", "{nothing:?}");
+        }
+    }
+}

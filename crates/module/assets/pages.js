@@ -1,0 +1,87 @@
+// The little that needs a script. Everything else on these pages works without.
+"use strict";
+
+// Interactive auth: tell the client that opened this page that its stage is completed.
+if ("authDone" in document.body.dataset) {
+  if (typeof window.onAuthDone === "function") window.onAuthDone();
+  else if (window.opener && window.opener.postMessage) window.opener.postMessage("authDone", "*");
+}
+
+// A form is sent once, however often somebody clicks.
+for (const form of document.querySelectorAll('form[method="post"]')) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  window.addEventListener("pageshow", () => (sent = false));
+}
+
+// The login page inside an app: the app waits for matrixLogin.onLogin with the answer of POST /login.
+const login = document.querySelector("form[data-login]");
+if (login) {
+  window.matrixLogin = { onLogin() {} };
+  const [names, code] = login.querySelectorAll("div");
+  const error = document.getElementById("error");
+  const { user, password, code: field } = login.elements;
+  let session, busy;
+
+  const tell = (text) => {
+    error.textContent = text;
+    error.hidden = !text;
+  };
+  const ask = (step) => {
+    names.hidden = step === "code";
+    code.hidden = step !== "code";
+    user.required = password.required = step !== "code";
+    field.required = step === "code";
+    field.value = "";
+    (step === "code" ? field : user.value ? password : user).focus();
+  };
+  const body = () => {
+    if (session) {
+      const token = field.value.trim();
+      const type = /[^\d\s-]/.test(token) || token.replace(/\D/g, "").length > 8 ? session.recovery : session.totp;
+      return { auth: { type, session: session.id, token } };
+    }
+    const { deviceId, deviceName } = login.dataset;
+    return {
+      type: "m.login.password",
+      identifier: { type: "m.id.user", user: user.value.trim() },
+      password: password.value,
+      ...(deviceId && { device_id: deviceId }),
+      ...(deviceName && { initial_device_display_name: deviceName }),
+    };
+  };
+  login.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    busy = true;
+    tell("");
+    try {
+      const response = await fetch(login.dataset.login, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body()) });
+      const answer = await response.json();
+      if (response.ok) {
+        login.hidden = true;
+        window.matrixLogin.onLogin(answer);
+        tell(login.dataset.done);
+      } else if (response.status === 401 && answer.session) {
+        if (session) tell(login.dataset.wrongCode);
+        const stages = answer.flows.flatMap((flow) => flow.stages);
+        const named = (end) => stages.find((stage) => stage.endsWith(end));
+        session = { id: answer.session, totp: named(".totp"), recovery: named(".recovery") ?? named(".totp") };
+        ask("code");
+      } else {
+        const { wrong, busy: wait, down } = login.dataset;
+        tell(response.status === 429 ? wait : response.status === 403 ? wrong : down);
+        if (response.status !== 429) {
+          session = undefined;
+          ask("password");
+        }
+      }
+    } catch {
+      tell(login.dataset.down);
+    }
+    busy = false;
+  });
+}

@@ -1,0 +1,123 @@
+//! Records that expire are journaled: a group of commits writes what it does to all of them into one block, and this index says where the
+//! present ones lie. Most are made, read and used up within minutes, and none of them costs a walk through the tree of its own.
+//!
+//! A block holds items in the order in which they happened: a record that is there, or one that is gone. Opening the store reads all blocks
+//! in order. A block may go when it has nothing to say any more: no present record lies in it, and no older block is left whose records it
+//! ends. What is still there when the journal has grown too heavy moves to the tree ([`Journal::overdue`]).
+
+mod blocks;
+mod item;
+
+pub use item::{Writer, items, stored};
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use matrix_2fa_core::Timestamp;
+use matrix_2fa_store::Version;
+
+use crate::{keys, log::Pointer, values::Head};
+use blocks::Blocks;
+
+/// What a record is called in the journal: its kind and key, as [`keys::place`] gives them.
+pub type Place = Arc<[u8]>;
+
+/// A present record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where its item lies.
+    pub at: Pointer,
+    pub version: Version,
+    pub expires_at: Timestamp,
+    pub user: Option<Box<str>>,
+}
+
+/// What one item did.
+#[derive(Debug)]
+pub struct Change {
+    pub place: Place,
+    /// The block that the item is in.
+    pub block: u64,
+    /// `None`: the record is gone.
+    pub entry: Option<Entry>,
+}
+
+/// The present records of the journal, and its blocks. Only the committing thread changes it.
+#[derive(Debug, Default)]
+pub struct Journal {
+    places: HashMap<Place, Entry>,
+    /// As [`keys::of_user`].
+    by_user: BTreeSet<Box<[u8]>>,
+    by_expiry: BTreeSet<(Timestamp, Place)>,
+    blocks: Blocks,
+}
+
+impl Journal {
+    /// An empty one, which may weigh `heavy` bytes.
+    pub fn new(heavy: usize) -> Self {
+        Self { blocks: Blocks::new(heavy), ..Self::default() }
+    }
+
+    pub fn get(&self, place: &[u8]) -> Option<&Entry> {
+        self.places.get(place)
+    }
+
+    /// The records of a user that [`keys::all_of_user`] makes this prefix of, by key: what follows the prefix, and where it lies.
+    pub fn of_user(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Pointer)> {
+        let mine = self
+            .by_user
+            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
+            .map_while(|key| key.strip_prefix(prefix));
+        mine.filter_map(|key| Some((key.to_vec(), self.get(&keys::place_of_user(prefix, key))?.at))).collect()
+    }
+
+    /// The first `limit` records that expire at or before `now`.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Place)> {
+        self.by_expiry.iter().take_while(|(at, _)| *at <= now).take(limit).cloned().collect()
+    }
+
+    /// The oldest block, if the journal has grown too heavy: what is left of it must move to the tree.
+    pub fn overdue(&self) -> Option<u64> {
+        self.blocks.overdue()
+    }
+
+    /// Adds a block that is on disk. What it does follows.
+    pub fn add(&mut self, block: u64, bytes: usize) {
+        self.blocks.add(block, bytes);
+    }
+
+    /// Does what an item says. Items come in their order.
+    pub fn apply(&mut self, Change { place, block, entry }: Change) {
+        if let Some(before) = self.places.remove(&place) {
+            if let Some(user) = &before.user {
+                self.by_user.remove(keys::of_user(&place, user).as_slice());
+            }
+            self.by_expiry.remove(&(before.expires_at, Arc::clone(&place)));
+            self.blocks.supersede(before.at.seq(), block);
+        }
+        if let Some(entry) = entry {
+            if let Some(user) = &entry.user {
+                self.by_user.insert(keys::of_user(&place, user).into());
+            }
+            self.by_expiry.insert((entry.expires_at, Arc::clone(&place)));
+            self.blocks.keep(block);
+            self.places.insert(place, entry);
+        }
+    }
+
+    /// Blocks that may go, each told once. None may go before one that was told earlier.
+    pub fn take_spent(&mut self) -> Vec<u64> {
+        self.blocks.take_spent()
+    }
+}
+
+impl Entry {
+    /// What the committing thread compares.
+    pub fn head(&self) -> Head {
+        let user = self.user.as_deref().map(str::to_owned);
+        Head { version: self.version, expires_at: Some(self.expires_at), user, journaled: true }
+    }
+}

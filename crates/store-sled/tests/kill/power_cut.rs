@@ -1,0 +1,186 @@
+//! A power cut at any moment, replayed: the disk keeps what was synced, and of what was written since then any sectors or none.
+//!
+//! `strace` writes down every write, sync and acknowledgement of the child, in order and with all bytes. From that a database file is made
+//! for a cut anywhere: everything that a finished `fdatasync` (or `fsync`) covers, and of each later write every 512-byte sector by chance.
+//! What is not modelled: a disk that lies about a sync, that tears sectors, or that a write damages beside itself; and losses in the folder
+//! (names, not contents), which the store syncs before it says that it is open.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::{FOLDER, JOURNAL, STOP, TEST, check};
+
+const SECTOR: usize = 512;
+/// Two lives of fifty cuts each: a new store, and one that is opened again.
+const CUTS: usize = 50;
+/// Acknowledgements in each life.
+const LIFE: usize = 250;
+
+/// A call, at the lines of the trace where it began and ended.
+struct Call {
+    begin: usize,
+    end: usize,
+    what: What,
+}
+
+enum What {
+    Write { offset: u64, bytes: Vec<u8> },
+    Sync,
+    Said(String),
+}
+
+#[tokio::test]
+async fn r65_a_hundred_power_cuts_lose_nothing_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut chance = StdRng::seed_from_u64(65);
+    let mut acknowledged = BTreeMap::new();
+    let mut unsynced_losses = 0;
+    for _life in 0..2 {
+        let before = fs::read(folder.path().join("db")).unwrap_or_default();
+        let calls = live(folder.path());
+        let open = calls.iter().find(|call| matches!(&call.what, What::Said(line) if line == "open")).unwrap().end;
+        let last = calls.iter().map(|call| call.end).max().unwrap();
+        for _ in 0..CUTS {
+            let cut = chance.random_range(open..=last);
+            let promised = promised(&calls, cut, &acknowledged);
+            let disk = disk_after(folder.path(), &before, &calls, cut, true, &mut chance);
+            check(disk.path(), &promised).await;
+            // The control: a disk that ignores every sync must be caught.
+            let disk = disk_after(folder.path(), &before, &calls, cut, false, &mut chance);
+            let checked = tokio::spawn(async move { check(disk.path(), &promised).await });
+            unsynced_losses += usize::from(checked.await.is_err());
+        }
+        acknowledged = promised(&calls, usize::MAX, &acknowledged);
+    }
+    assert!(unsynced_losses > CUTS, "a disk that syncs nothing was noticed {unsynced_losses} times only");
+}
+
+/// Lets the child work under strace until it has had enough.
+fn live(folder: &Path) -> Vec<Call> {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-xx", "-s", "20000000", "-e", "signal=none"])
+        .args(["-e", "trace=write,pwrite64,fdatasync,fsync", "-o"])
+        .arg(trace.path())
+        .arg(std::env::current_exe().unwrap())
+        .args([TEST, "--exact", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(STOP, LIFE.to_string())
+        // Little room, so that records also move from the journal to the tree.
+        .env(JOURNAL, "100000")
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "strace (of the package strace) must be allowed to trace");
+    read_trace(&fs::read_to_string(trace.path()).unwrap(), &folder.join("db"))
+}
+
+/// The calls on the database file, and the lines on stdout.
+fn read_trace(trace: &str, database: &Path) -> Vec<Call> {
+    let database = hex(database.to_str().unwrap());
+    let mut begun: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    let mut calls = Vec::new();
+    for (line, text) in trace.lines().enumerate() {
+        let (thread, text) = text.split_once(' ').unwrap();
+        let text = text.trim_start();
+        if let Some(start) = text.strip_suffix(" <unfinished ...>") {
+            begun.insert(thread, (line, start));
+            continue;
+        }
+        let (begin, text) = if text.starts_with("<... ") { begun.remove(thread).unwrap() } else { (line, text) };
+        calls.extend(what(text, &database).map(|what| Call { begin, end: line, what }));
+    }
+    // Calls in which the process ended may have happened.
+    let open_ended = begun.values().filter_map(|(begin, text)| Some((*begin, what(text, &database)?)));
+    calls.extend(open_ended.map(|(begin, what)| Call { begin, end: usize::MAX - 1, what }));
+    calls.sort_by_key(|call| call.begin);
+    calls
+}
+
+/// `pwrite64(11<path>, "bytes", length, offset`, `fdatasync(12<path>` or `write(1<path>, "line", length`.
+fn what(call: &str, database: &str) -> Option<What> {
+    let (name, rest) = call.split_once('(')?;
+    let (file, rest) = rest.split_once('>')?;
+    let (number, path) = file.split_once('<')?;
+    let bytes = || rest.split('"').nth(1).map(unhex);
+    match name {
+        "pwrite64" if path == database => {
+            let offset = rest.rsplit_once('"')?.1.split(", ").nth(2)?;
+            let offset = offset.split(')').next()?.trim().parse().ok()?;
+            Some(What::Write { offset, bytes: bytes()? })
+        }
+        "fdatasync" | "fsync" if path == database => Some(What::Sync),
+        "write" if number == "1" => Some(What::Said(String::from_utf8(bytes()?).ok()?.trim().to_owned())),
+        "write" if path == database => unreachable!("sled writes at places"),
+        _ => None,
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    text.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+}
+
+/// What was acknowledged before the cut. A line that was begun may have been read.
+fn promised(calls: &[Call], cut: usize, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut promised = before.clone();
+    for call in calls.iter().filter(|call| call.begin <= cut) {
+        let What::Said(line) = &call.what else { continue };
+        if let Some((user, version)) = line.strip_prefix("ack ").and_then(|line| line.split_once(' ')) {
+            promised.insert(user.to_owned(), version.parse().unwrap());
+        }
+    }
+    promised
+}
+
+/// A folder as it may be found after a cut at this line.
+fn disk_after(
+    folder: &Path,
+    before: &[u8],
+    calls: &[Call],
+    cut: usize,
+    honest: bool,
+    chance: &mut StdRng,
+) -> tempfile::TempDir {
+    // In memory if that is possible: the disk under it has no part in this.
+    let disk = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        // Neither changes once the store is open.
+        if name == "conf" || name.to_string_lossy().starts_with("snap.") {
+            fs::copy(entry.path(), disk.path().join(name)).unwrap();
+        }
+    }
+    let file = File::create(disk.path().join("db")).unwrap();
+    file.write_all_at(before, 0).unwrap();
+    let is_sync = |call: &&Call| matches!(call.what, What::Sync) && call.end <= cut;
+    let synced = calls.iter().filter(is_sync).map(|call| call.begin).max().filter(|_| honest);
+    // All, none, or by chance: each is a disk of its own kind.
+    let kept = [0.0, 0.5, 1.0].get(chance.random_range(0..3)).copied().unwrap();
+    let kept = if honest { kept } else { 0.5 };
+    for call in calls.iter().filter(|call| call.begin <= cut) {
+        let What::Write { offset, bytes } = &call.what else { continue };
+        let durable = synced.is_some_and(|synced| call.end < synced);
+        let mut at = 0;
+        while at < bytes.len() {
+            let place = offset + at as u64;
+            let sector = (SECTOR - place as usize % SECTOR).min(bytes.len() - at);
+            if durable || chance.random_bool(kept) {
+                file.write_all_at(bytes.get(at..at + sector).unwrap(), place).unwrap();
+            }
+            at += sector;
+        }
+    }
+    disk
+}

@@ -1,0 +1,134 @@
+// The harness of the browser tests: a real chromium, a person with an authenticator, and the look at every page.
+//
+// `seen(page, name)` is called once a page is in a state that people see: it runs axe-core, takes screenshots (320 and 1280 pixels wide,
+// light and dark) into MATRIX_2FA_SCREENSHOTS if that is set, and fails on anything that the console said or the CSP refused.
+// The server is MATRIX_2FA_URL; its clock stands still unless a phone moves it.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+export const base = process.env.MATRIX_2FA_URL;
+const shots = process.env.MATRIX_2FA_SCREENSHOTS;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const STEP_MS = 30_000;
+/** Everything that one page transfers. */
+const WEIGHT = 30 * 1024;
+
+export async function api(method, path, { body, token } = {}) {
+    const response = await fetch(`${base}/_matrix/client/v3/${path}`, {
+        method,
+        headers: { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) },
+        body: body && JSON.stringify(body),
+    });
+    return { status: response.status, body: await response.json() };
+}
+
+async function clock(now_ms) {
+    const set = { method: "POST", body: JSON.stringify({ now_ms }), headers: { "content-type": "application/json" } };
+    const response = await fetch(`${base}/_test/clock`, now_ms === undefined ? {} : set);
+    assert.ok(response.ok, "the server has a test clock");
+    return now_ms ?? (await response.json()).now_ms;
+}
+
+/** Somebody with an authenticator and recovery codes. */
+export class Person {
+    static async enrolled(name) {
+        const person = new Person();
+        person.name = name;
+        person.password = `correct horse ${name}`;
+        const device = { initial_device_display_name: `${name}’s laptop` };
+        const made = await api("POST", "register", {
+            body: { username: name, password: person.password, auth: { type: "m.login.dummy" }, ...device },
+        });
+        assert.equal(made.status, 200, JSON.stringify(made.body));
+        Object.assign(person, { id: made.body.user_id, token: made.body.access_token, device: made.body.device_id, last: 0 });
+        const begun = await person.api("POST", "account/two-factor/totp", { auth: person.stage() });
+        person.seed = begun.body.seed;
+        const confirmed = await person.api("POST", "account/two-factor/totp/confirm", { id: begun.body.id, token: await person.code() });
+        person.recovery = confirmed.body.recovery.tokens;
+        return person;
+    }
+    api(method, path, body = {}) {
+        return api(method, path, { body, token: this.token });
+    }
+    stage() {
+        return { type: "m.login.password", identifier: { type: "m.id.user", user: this.name }, password: this.password };
+    }
+    /** A code that was never shown before. */
+    async code() {
+        const present = Math.floor((await clock()) / STEP_MS);
+        const step = Math.max(this.last + 1, present - 1);
+        if (step > present + 1) await clock((step - 1) * STEP_MS);
+        this.last = step;
+        return execFileSync("oathtool", ["--totp", "--base32", `--now=@${(step * STEP_MS) / 1000}`, this.seed]).toString().trim();
+    }
+}
+
+export const browser = await chromium.launch({
+    executablePath: process.env.MATRIX_2FA_CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+});
+
+/** A browser of its own, in which nothing may complain. `expected` are status codes that pages of this test answer with. */
+export async function visitor({ expected = [], ...options } = {}) {
+    const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 800 }, ...options });
+    context.complaints = [];
+    context.on("console", (message) => {
+        const expectedStatus = expected.some((status) => message.text().includes(`status of ${status}`));
+        if (["error", "warning"].includes(message.type()) && !expectedStatus) context.complaints.push(message.text());
+    });
+    context.on("weberror", (error) => context.complaints.push(String(error.error())));
+    return context;
+}
+
+const looked = new Set();
+
+/** A page in a state that people see. */
+export async function seen(page, name) {
+    assert.deepEqual(page.context().complaints, [], name);
+    for (const width of [320, 1280]) {
+        for (const colorScheme of ["light", "dark"]) {
+            await page.setViewportSize({ width, height: 800 });
+            await page.emulateMedia({ colorScheme });
+            const { violations, wide } = await page.evaluate(
+                async (source) => {
+                    // Through the debugger, since no script element gets past the policy of these pages.
+                    if (!window.axe) new Function(source).call(window);
+                    const { violations } = await window.axe.run(document);
+                    return { violations, wide: document.documentElement.scrollWidth > window.innerWidth };
+                },
+                axe,
+            );
+            assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), [], `${name} ${width} ${colorScheme}`);
+            assert.ok(!wide, `${name} scrolls sideways at ${width}`);
+            if (shots) {
+                mkdirSync(shots, { recursive: true });
+                await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+            }
+        }
+    }
+    looked.add(name);
+}
+
+/** What loading an address transfers, headers and all files included. */
+export async function weigh(context, address) {
+    const page = await context.newPage();
+    const session = await context.newCDPSession(page);
+    await session.send("Network.enable");
+    let bytes = 0;
+    session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
+    await page.goto(address, { waitUntil: "networkidle" });
+    await page.close();
+    assert.ok(bytes > 500 && bytes < WEIGHT, `${address} weighs ${bytes} bytes`);
+    return bytes;
+}
+
+/** Fills what people fill, and sends it. */
+export async function fill(page, fields) {
+    for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value);
+    await page.locator("button[type=submit]").click();
+}
