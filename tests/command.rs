@@ -81,9 +81,8 @@ fn the_key_file_is_for_the_owner_alone_and_a_missing_one_stops_the_start() {
     let Some(server) = Server::start_with(Needs::Process) else { return };
     server.enrolled_user();
     server.terminate();
-    let files = std::fs::read_dir(server.data_folder()).unwrap().flatten();
-    let key = files.map(|entry| entry.path()).find(|path| path.is_file() && path.to_string_lossy().contains("key"));
-    let key = key.expect("a key file in the data folder");
+    let files = std::fs::read_dir(server.data_folder().join("keys")).unwrap().flatten();
+    let key = files.map(|entry| entry.path()).next().expect("a key file in the data folder");
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::remove_file(&key).unwrap();
     let data = server.data_folder();

@@ -220,7 +220,7 @@ fn r60_a_trace_of_everything_has_no_secret() {
 fn admin_reset(server: &Server, user: &User) -> String {
     server.terminate();
     let mut command = clean_command(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"));
-    command.args(["admin", "reset", &user.id, "--log", "trace", "--data"]).arg(server.data_folder());
+    command.args(["admin", "reset", &user.id, "--data"]).arg(server.data_folder()).env("MATRIX_2FA_LOG", "trace");
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     [server.log().into_bytes(), output.stdout, output.stderr]

@@ -8,7 +8,7 @@
 //! * [`replicas`] is two servers over one PostgreSQL database: races, guessing, clocks, and the database going away.
 //! * [`limits`] is what one address and the whole server may try; [`logs`] reads a server's log.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
-//!   [`readme`] is the walk of the README;
+//!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`crash`] kills servers at random moments, and shows that it would find five faults.
 //! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
@@ -33,6 +33,7 @@ mod edges;
 mod harness;
 mod limits;
 mod logs;
+mod operators;
 mod pages;
 mod readme;
 mod replicas;

@@ -10,7 +10,7 @@ use matrix_2fa_store_postgres::cluster::Cluster;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Enrolled, Needs, PASSWORD, RECOVERY, Server, TOTP, auth, clean_command, cluster, server_binary,
+    Answer, Enrolled, Needs, PASSWORD, RECOVERY, STEP_MS, Server, TOTP, auth, clean_command, cluster, server_binary,
     simultaneously, stage,
 };
 
@@ -169,12 +169,64 @@ fn r64_a_replica_without_the_key_of_the_others_does_not_start() {
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("matrix-2fa.key") && said.contains(words), "{said}");
+        assert!(said.contains(".key") && said.contains(words), "{said}");
     };
     refused("missing");
     let other = Server::launch(&server_binary("MATRIX_2FA_BIN"), Needs::Process);
-    fs::copy(other.data_folder().join("matrix-2fa.key"), folder.path().join("data/matrix-2fa.key")).unwrap();
+    let (right, foreign) = (key_file(&one), key_file(&other));
+    let here = folder.path().join("data/keys").join(right.file_name().unwrap());
+    fs::create_dir_all(here.parent().unwrap()).unwrap();
+    fs::copy(&foreign, &here).unwrap();
+    refused("another id");
+    let id = |file: &Path| file.file_stem().unwrap().to_str().unwrap().to_owned();
+    let renamed = fs::read_to_string(&foreign).unwrap().replace(&id(&foreign), &id(&right));
+    fs::write(&here, renamed).unwrap();
     refused("not the one");
+}
+
+/// The key file of a server that has one.
+fn key_file(server: &Server) -> PathBuf {
+    let files: Vec<_> = fs::read_dir(server.data_folder().join("keys")).unwrap().flatten().collect();
+    assert_eq!(files.len(), 1);
+    files[0].path()
+}
+
+#[test]
+fn a_backup_moves_a_folder_into_a_database_and_back() {
+    let binary = server_binary("MATRIX_2FA_BIN_TEST_CLOCK");
+    let scratch = tempfile::tempdir().unwrap();
+    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    let does = |database: Option<(&str, &str)>, arguments: &[&str]| {
+        let output =
+            clean_command(&binary).args(arguments).envs(database).current_dir(scratch.path()).output().unwrap();
+        let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {said}\n{complained}");
+        said.into_owned()
+    };
+    let old = Server::launch(&binary, Needs::Process);
+    let user = old.enrolled_user();
+    let database = cluster().database();
+    let over_it = Some(("MATRIX_2FA_DATABASE", database.as_str()));
+    let (file, data) = (path("backup"), path("data"));
+    let since = ["admin", "restored", "--since", "2026-01-01T00:00:00Z", "--data"];
+
+    does(old.database(), &["backup", &file, "--with-keys", "--data", old.data_folder().to_str().unwrap()]);
+    does(over_it, &["restore", &file, "--data", &data]);
+    let said = does(over_it, &[&since[..], &[&data]].concat());
+    assert!(said.contains("1 accounts, 1 of them"), "{said}");
+    let new = old.moved_to(&binary, Needs::Process, &database);
+    old.advance(4 * STEP_MS);
+    new.set_clock(old.now_ms());
+    login(&new, &user, &user.recovery_stage(0)).wrong_code();
+    login(&new, &user, &user.totp()).access_token();
+
+    // While that server runs.
+    let (file, back) = (path("another"), path("back"));
+    does(over_it, &["backup", &file, "--with-keys", "--data", &data]);
+    does(None, &["restore", &file, "--data", &back]);
+    let said = does(None, &[&since[..], &[&back]].concat());
+    assert!(said.contains("1 accounts, 1 of them"), "{said}");
+    does(None, &["keys", "check", "--data", &back]);
 }
 
 /// Servers as people run them, a minute fast and a minute slow, against a database that has the time right.

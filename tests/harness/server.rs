@@ -58,8 +58,8 @@ struct Inner {
 #[derive(Clone, Copy, Default)]
 struct Ground<'a> {
     database: Option<&'a str>,
-    /// A key file to copy, instead of a new one.
-    key: Option<&'a Path>,
+    /// A folder of key files to copy, instead of a new one.
+    keys: Option<&'a Path>,
 }
 
 /// Tests that could not say anything about a foreign server.
@@ -95,26 +95,31 @@ impl Server {
     /// Starts `binary` on a free port over an empty data folder; and over a new database, if the whole suite is to run over databases.
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
         let database = env::var_os("MATRIX_2FA_TEST_DATABASE").map(|_| cluster().database());
-        Self::launch_on(binary, needs, Ground { database: database.as_deref(), key: None })
+        Self::launch_on(binary, needs, Ground { database: database.as_deref(), keys: None })
     }
 
     /// Starts `binary` over this database.
     pub fn launch_over(binary: &Path, needs: Needs<'_>, database: &str) -> Self {
-        Self::launch_on(binary, needs, Ground { database: Some(database), key: None })
+        Self::launch_on(binary, needs, Ground { database: Some(database), keys: None })
     }
 
     /// Starts another server over the database of this one, with the same key.
     pub fn replica(&self, binary: &Path, needs: Needs<'_>) -> Self {
-        let key = self.data_folder().join("matrix-2fa.key");
-        Self::launch_on(binary, needs, Ground { database: self.0.database.as_deref(), key: Some(&key) })
+        let keys = self.data_folder().join("keys");
+        Self::launch_on(binary, needs, Ground { database: self.0.database.as_deref(), keys: Some(&keys) })
+    }
+
+    /// Starts another server over this database, with the keys of this one.
+    pub fn moved_to(&self, binary: &Path, needs: Needs<'_>, database: &str) -> Self {
+        let keys = self.data_folder().join("keys");
+        Self::launch_on(binary, needs, Ground { database: Some(database), keys: Some(&keys) })
     }
 
     fn launch_on(binary: &Path, needs: Needs<'_>, ground: Ground<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
-        if let Some(key) = ground.key {
-            fs::create_dir(&data).expect("a data folder");
-            fs::copy(key, data.join("matrix-2fa.key")).expect("a key file");
+        if let Some(keys) = ground.keys {
+            copy_keys(keys, &data.join("keys"));
         }
         let mut command = match needs {
             // What the system sends to a process that writes too much would end it. As on a full disk, the write shall fail instead.
@@ -346,6 +351,14 @@ impl Server {
 
     fn process(&self) -> &Process {
         self.0.process.as_ref().expect("this test must start with `Needs::Process`")
+    }
+}
+
+/// Copies key files from one key folder to another, which is made.
+fn copy_keys(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a key folder");
+    for file in fs::read_dir(from).expect("a key folder").flatten() {
+        fs::copy(file.path(), to.join(file.file_name())).expect("a key file");
     }
 }
 

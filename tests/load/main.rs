@@ -47,7 +47,7 @@ impl Bench {
             Ok(address) => database(&address).await?,
             Err(_) => embedded(&data.join("store"))?,
         };
-        let keys = Keyring::open_or_create(&data.join("matrix-2fa.key"), &*store, &OsRandom).await?;
+        let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
         let engine = Engine::new(store.clone(), keys, clock, Arc::new(OsRandom), EngineSettings::default());
         Ok(Self { store, engine })
     }

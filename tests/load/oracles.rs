@@ -80,7 +80,7 @@ fn start(data: std::path::PathBuf) -> Result<(String, MockClock), Failure> {
     std::thread::spawn(move || -> Result<(), Failure> {
         tokio::runtime::Runtime::new()?.block_on(async {
             let store = Arc::new(SledStore::open(&data.join("store"), Options::default())?);
-            let keys = Keyring::open_or_create(&data.join("matrix-2fa.key"), &*store, &OsRandom).await?;
+            let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
             let totp_budget = Budget { free: u32::MAX, lock_at: None, ..TOTP };
             let settings = EngineSettings { totp_budget, ..EngineSettings::default() };
             let random = Arc::new(OsRandom);

@@ -1,7 +1,7 @@
 //! `matrix-2fa check`: everything that a server should be told before its users find out. A line for each thing, and exit code 1 if
 //! something is wrong. It changes nothing.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use matrix_2fa_core::{
     Account, Params,
@@ -11,7 +11,7 @@ use matrix_2fa_engine::Engine;
 
 use crate::{
     console,
-    data::{self, Data},
+    data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
     storage, time_source,
@@ -42,7 +42,7 @@ async fn check(settings: &Settings) -> Result<(), Failure> {
     match open(settings).await {
         Ok(engine) => {
             report.ok("store", "it opens");
-            report.ok("key", "it is the one that this store was sealed with");
+            report.ok("keys", "they are those that this store was sealed with");
             report.accounts(&engine).await?;
         }
         Err(failure) => report.wrong("store", &failure.to_string()),
@@ -50,13 +50,15 @@ async fn check(settings: &Settings) -> Result<(), Failure> {
     report.end()
 }
 
-/// Opens what is there. A key file that is missing would be made, so it is looked for first.
+/// Opens what is there. A key would be made in a folder that is missing, so it is looked for first.
 async fn open(settings: &Settings) -> Result<Engine, Failure> {
-    let key = data::key_file(&settings.data);
-    if !key.is_file() {
-        return Err(Failure::start(format!("the key file {} is missing", key.display())));
+    let keys = settings.key_folder();
+    if !keys.is_dir() {
+        return Err(Failure::start(format!("the key folder {} is missing", keys.display())));
     }
-    Ok(Data::open_existing(settings).await?.engine)
+    let data = Data::open_unguarded(settings).await?;
+    data.guard.judge().await?;
+    Ok(data.engine)
 }
 
 /// What was found.
@@ -87,15 +89,13 @@ impl Report {
     }
 
     fn modes(&mut self, settings: &Settings) {
-        let folder: &Path = &settings.data;
-        let mut paths = vec![folder.to_owned(), data::key_file(folder)];
-        if settings.database.is_none() {
-            paths.push(storage::folder(settings));
-        }
         let mut exposed = Vec::new();
-        for path in paths {
+        let keys = settings.key_folder();
+        let files = fs::read_dir(&keys).into_iter().flatten().flatten().map(|file| file.path()).collect::<Vec<_>>();
+        let store = settings.database.is_none().then(|| storage::folder(settings));
+        for path in [settings.data.clone(), keys].into_iter().chain(store).chain(files) {
             match fs::metadata(&path) {
-                Ok(found) if found.permissions().mode() & 0o077 != 0 && (path == folder || found.is_file()) => {
+                Ok(found) if found.permissions().mode() & 0o077 != 0 => {
                     exposed.push(format!("{} (mode {:03o})", path.display(), found.permissions().mode() & 0o777));
                 }
                 Ok(_) => {}
@@ -103,9 +103,9 @@ impl Report {
             }
         }
         if exposed.is_empty() {
-            self.ok("folder", "for its owner alone");
+            self.ok("folders", "for their owner alone");
         } else {
-            self.wrong("folder", &format!("others can get at it: {}", exposed.join(", ")));
+            self.wrong("folders", &format!("others can get at it: {}", exposed.join(", ")));
         }
     }
 

@@ -11,6 +11,11 @@ pub fn say(line: &str) {
     let _ = writeln!(stdout().lock(), "{line}");
 }
 
+/// How far something is, on stderr.
+pub fn progress(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
+}
+
 /// What somebody should mend, on stderr and whatever is logged.
 pub fn warn(line: &str) {
     let _ = writeln!(stderr().lock(), "matrix-2fa: warning: {line}");

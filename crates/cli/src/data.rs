@@ -1,4 +1,5 @@
-//! The data folder: `matrix-2fa.key` seals the secrets in the store, which lies in `store/` or in a database. Back up both, and not in one place.
+//! The data folder: `keys/` has the keys that seal the secrets in the store, which lies in `store/` or in a database; `control.sock` is where the
+//! commands reach the running server, and `marker.json` tells a restored store. Keys and marker can lie elsewhere.
 
 use std::{
     fs::DirBuilder,
@@ -15,15 +16,19 @@ use matrix_2fa_store::Store;
 use crate::{
     console,
     failure::Failure,
+    guard::Guard,
     settings::Settings,
     storage::{self, Storage},
 };
 
 /// Everything that a server works on, opened.
+#[derive(Clone)]
 pub struct Data {
     pub store: Arc<dyn Store>,
     pub engine: Engine,
     pub host: Arc<LocalHomeserver>,
+    pub guard: Arc<Guard>,
+    pub key_folder: PathBuf,
 }
 
 impl Data {
@@ -32,20 +37,19 @@ impl Data {
         settings: &Settings,
         tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let folder = &settings.data;
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-            Failure::start(format!(
-                "cannot make the data folder {}: {error}; choose another with --data",
-                folder.display()
-            ))
-        })?;
-        Self::open(settings, tell).await
+        make_folder(&settings.data)?;
+        Self::open(settings, tell).await?.guarded().await
     }
 
     /// Opens a folder that a server has used before.
     pub async fn open_existing(settings: &Settings) -> Result<Self, Failure> {
-        let used = if settings.database.is_some() { key_file(&settings.data) } else { storage::folder(settings) };
-        if !used.exists() {
+        Self::open_unguarded(settings).await?.guarded().await
+    }
+
+    /// The same, also if the store was restored from a backup and may not be used yet.
+    pub async fn open_unguarded(settings: &Settings) -> Result<Self, Failure> {
+        let used = if settings.database.is_some() { settings.key_folder() } else { storage::folder(settings) };
+        if !used.is_dir() {
             let folder = settings.data.display();
             return Err(Failure::start(format!("{folder} is not the data folder of a server; name it with --data")));
         }
@@ -53,13 +57,12 @@ impl Data {
     }
 
     async fn open(settings: &Settings, tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>) -> Result<Self, Failure> {
-        warn_if_open(&settings.data);
         let Storage { store, clock } = Storage::open(settings).await?;
-        #[cfg(feature = "faults")]
-        let store = crate::faulty::wrap(store);
         let clock = tell(clock);
+        let guard = Guard::open(Arc::clone(&store), Arc::clone(&clock), settings.state_folder()).await?;
         let random = Arc::new(OsRandom);
-        let keys = Keyring::open_or_create(&key_file(&settings.data), store.as_ref(), random.as_ref()).await;
+        let key_folder = settings.key_folder();
+        let keys = Keyring::open_or_create(&key_folder, store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;
         let host = LocalHomeserver::open(
             Arc::clone(&store),
@@ -69,12 +72,24 @@ impl Data {
         );
         let host = Arc::new(host.await.map_err(|error| Failure::because(&error))?);
         let engine = Engine::new(Arc::clone(&store), keys, clock, random, settings.engine());
-        Ok(Self { store, engine, host })
+        Ok(Self { store, engine, host, guard: Arc::new(guard), key_folder })
+    }
+
+    async fn guarded(self) -> Result<Self, Failure> {
+        self.guard.admit().await?;
+        Ok(self)
     }
 }
 
+/// Makes a folder for its owner only, if it does not exist.
+pub fn make_folder(folder: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+        Failure::start(format!("cannot make the data folder {}: {error}; choose another with --data", folder.display()))
+    })
+}
+
 /// We make these folders for their owner alone. One that was there before may be open to others on purpose (to a backup), so this is no
-/// reason not to start; the key file is strictly its owner's.
+/// reason not to start; key files are strictly their owner's.
 pub fn warn_if_open(folder: &Path) {
     let mode = folder.metadata().map_or(0, |folder| folder.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
@@ -83,9 +98,4 @@ pub fn warn_if_open(folder: &Path) {
             "others on this machine can look into {shown} (mode {mode:03o}): run chmod 700 {shown}"
         ));
     }
-}
-
-/// Where the key is.
-pub fn key_file(data: &Path) -> PathBuf {
-    data.join("matrix-2fa.key")
 }

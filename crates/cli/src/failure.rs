@@ -2,8 +2,10 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+use serde::{Deserialize, Serialize};
+
 /// A reason to end.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     line: String,
     code: u8,

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use matrix_2fa_core::{Account, Event, EventKind, Stage, Timestamp};
 use matrix_2fa_store::{
     Commit, Committed, Expected, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount,
+    export::EachEntry,
     fault::{self, Fault},
 };
 
@@ -116,5 +117,13 @@ impl Store for Faulty {
 
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
         self.store.users(after, limit).await
+    }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        self.store.records(kind, after, limit).await
+    }
+
+    async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
+        self.store.export(each).await
     }
 }

@@ -1,20 +1,27 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder, `storage.rs` the store in it or the database · `serve.rs`, `admin.rs` and `check.rs` are the commands ·
-//! `connections.rs` accepts connections · `proxies.rs` says whose they are ·
-//! `clock.rs` is the wall clock, or the one that tests move · `time_source.rs` compares it with another.
+//! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
+//! `check.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the commands, and `control.rs` has the running server do them ·
+//! `connections.rs` accepts connections · `proxies.rs` says whose they are · `clock.rs` is the wall clock, or the one that tests move ·
+//! `time_source.rs` compares it with another.
 
 mod admin;
+mod archive;
+mod backup;
 mod check;
 mod clock;
 mod connections;
 mod console;
+mod control;
 mod data;
 mod failure;
 #[cfg(feature = "faults")]
 mod faulty;
+mod guard;
+mod keys;
 mod proxies;
+mod restore;
 mod serve;
 mod settings;
 mod storage;
@@ -50,14 +57,24 @@ enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
     Serve(#[command(flatten)] Box<Flags>),
-    /// Help a user who is locked out
+    /// Help a user who is locked out, or a server that lost its newest data
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Look whether everything is as it should be: limits, folder, key, seeds, clock
+    /// Look whether everything is as it should be: limits, folder, keys, seeds, clock
     ///
     /// A server with its store in the data folder must be stopped, because it has it locked; with a database servers may go on.
     #[command(after_help = SETTINGS_HELP)]
     Check(#[command(flatten)] Box<Flags>),
+    /// Rotate and check the keys that seal the secrets in the store
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Write everything but the keys into a file, while the server runs or while it does not
+    ///
+    /// A copy of the store's folder is worth nothing while the server runs: take this. The file holds password hashes and sealed secrets and
+    /// is readable by its owner alone. The key files are kept apart from it: who has both can make everybody's codes.
+    Backup(backup::Arguments),
+    /// Bring a backup into an empty data folder, or into an empty database
+    Restore(restore::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +86,9 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve::run(&flags),
         Command::Admin(command) => admin::run(&command),
         Command::Check(flags) => check::run(&flags),
+        Command::Keys(command) => keys::run(&command),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use matrix_2fa::TwoFactor;
+use matrix_2fa_engine::Engine;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
@@ -14,15 +15,19 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    clock, connections, console,
+    clock, connections, console, control,
     data::Data,
     failure::{Failure, chain},
+    guard::Guard,
     settings::{Flags, Settings},
     time_source,
 };
 
 /// How often expired records are swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the store's life is counted: what a restore loses within it may not be noticed.
+const BEAT: Duration = Duration::from_secs(60);
 
 /// Records swept in one step, so that requests get a turn in between.
 const SWEEP_STEP: usize = 1000;
@@ -46,12 +51,18 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
     let mut clock_routes = Router::new();
-    let Data { store, engine, host } = Data::open_or_create(settings, |clock| {
+    let data = Data::open_or_create(settings, |clock| {
         let (clock, routes) = clock::clock(clock);
         clock_routes = routes;
         clock
     })
     .await?;
+    let control = tokio::spawn(control::serve(data.clone(), settings)?);
+    let Data { store, engine, host, guard, .. } = data;
+    let upkeep = {
+        let engine = engine.clone();
+        tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
+    };
     let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
@@ -73,9 +84,33 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    sweeper.abort();
-    let _ = sweeper.await;
+    for task in [sweeper, upkeep, control] {
+        task.abort();
+        let _ = task.await;
+    }
     Ok(())
+}
+
+/// Finishes a rotation of the keys that was cut short.
+async fn finish_rotation(engine: &Engine) {
+    match engine.is_rotating().await {
+        Ok(true) => tracing::info!("a rotation of the keys was cut short; it goes on"),
+        Ok(false) => return,
+        Err(error) => return tracing::error!(error = chain(&error), "the keys cannot be looked at"),
+    }
+    if let Err(error) = engine.rotate_keys(None, |_| ()).await {
+        tracing::error!(error = chain(&error), "the rotation of the keys is not finished; see matrix-2fa keys rotate");
+    }
+}
+
+/// Counts the minutes of this store's life.
+async fn beat(guard: &Guard) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        if let Err(failure) = guard.beat().await {
+            tracing::error!(%failure, "a restored backup may not be noticed");
+        }
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

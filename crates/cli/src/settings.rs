@@ -34,6 +34,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub data: PathBuf,
     #[serde(default)]
+    pub keys: Option<PathBuf>,
+    #[serde(default)]
+    pub state: Option<PathBuf>,
+    #[serde(default)]
     pub database: Option<DatabaseUrl>,
     pub database_connections: usize,
     pub server_name: String,
@@ -116,6 +120,16 @@ impl Settings {
         }
         self.check_pages()?;
         self.check_limits()
+    }
+
+    /// Where the key files are.
+    pub fn key_folder(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
+    }
+
+    /// Where the marker is that tells a restored store.
+    pub fn state_folder(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| self.data.clone())
     }
 
     /// Where the users are, for people.

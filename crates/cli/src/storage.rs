@@ -21,12 +21,16 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens what the settings name.
+    /// Opens what the settings name; makes it if there is none.
     pub async fn open(settings: &Settings) -> Result<Self, Failure> {
-        match &settings.database {
-            Some(url) => database(url, settings).await,
-            None => embedded(settings).await,
-        }
+        warn_if_open(&settings.data);
+        let Self { store, clock } = match &settings.database {
+            Some(url) => database(url, settings).await?,
+            None => embedded(settings).await?,
+        };
+        #[cfg(feature = "faults")]
+        let store = crate::faulty::wrap(store);
+        Ok(Self { store, clock })
     }
 }
 

@@ -187,8 +187,9 @@ fn folders_that_others_can_look_into_are_named_and_keys_that_others_can_read_are
         assert!(said.contains("warning") && said.contains(&format!("chmod 700 ./{path}")), "{said}");
         chmod(path, 0o700);
     }
-    chmod("data/matrix-2fa.key", 0o640);
-    refuses(program(folder.path()).args(["admin", "reset", "alice"]), &["matrix-2fa.key", "640", "chmod 600"]);
+    let key = fs::read_dir(folder.path().join("data/keys")).expect("listed").next().expect("a key").expect("an entry");
+    fs::set_permissions(key.path(), fs::Permissions::from_mode(0o640)).expect("changes");
+    refuses(program(folder.path()).args(["admin", "reset", "alice"]), &[".key", "640", "chmod 600"]);
 }
 
 #[test]
@@ -284,6 +285,8 @@ fn help_names_every_setting() {
         "--data",
         "--database",
         "--database-connections",
+        "--keys",
+        "--state",
         "--server-name",
         "--open-registration",
         "--policy",
@@ -316,35 +319,45 @@ fn the_data_folder_is_its_owners_alone_and_the_wrong_key_does_not_start() {
     let mut server = Server::start(folder.path());
     server.register(ALICE);
     let mode = |path: &str| fs::metadata(folder.path().join(path)).expect("exists").permissions().mode() & 0o777;
-    assert_eq!((mode("data"), mode("data/matrix-2fa.key")), (0o700, 0o600));
+    let mut keys = fs::read_dir(folder.path().join("data/keys")).expect("a folder");
+    let key = keys.next().expect("a key").expect("readable").path();
+    let name = key.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert_eq!((mode("data"), mode("data/keys"), mode(&format!("data/keys/{name}"))), (0o700, 0o700, 0o600));
+    assert_eq!((mode("data/control.sock"), mode("data/marker.json")), (0o600, 0o600));
     assert_eq!(server.signal("-TERM"), Some(0));
+    assert!(!folder.path().join("data/control.sock").exists());
 
-    let key = folder.path().join("data/matrix-2fa.key");
     fs::rename(&key, folder.path().join("kept")).expect("renames");
-    refuses(
-        program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]),
-        &["matrix-2fa.key", "missing", "backup"],
-    );
-    fs::rename(folder.path().join("kept"), key).expect("renames");
+    refuses(program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]), &[name, "missing", "backup"]);
+    fs::rename(folder.path().join("kept"), &key).expect("renames");
     let other_name = ["serve", "--listen", "127.0.0.1:0", "--server-name", "example.org"];
     refuses(program(folder.path()).args(other_name), &["localhost", "example.org"]);
 }
 
 #[test]
-fn a_second_server_over_the_same_data_is_refused_and_so_is_the_administrator() {
+fn a_second_server_over_the_same_data_is_refused_and_the_administrator_reaches_the_first() {
     let folder = folder();
     let mut server = Server::start(folder.path());
     server.register(ALICE);
     refuses(program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]), &["in use", "stop"]);
+    refuses(program(folder.path()).args(["admin", "restored", "--since", "2026-01-01T00:00:00Z"]), &["in use", "stop"]);
     let reset = ["admin", "reset", "@alice:localhost", "--data", "./data"];
-    refuses(program(folder.path()).args(reset), &["in use", "stop"]);
+    let does = || {
+        let done = program(folder.path()).args(reset).output().expect("runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(String::from_utf8_lossy(&done.stdout).contains("@alice:localhost"));
+        let stranger = program(folder.path()).args(["admin", "reset", "@bob:localhost"]).output().expect("runs");
+        assert_eq!(stranger.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&stranger.stderr).contains("@bob:localhost"));
+    };
+    does();
     assert_eq!(server.signal("-INT"), Some(0));
-
-    let done = program(folder.path()).args(reset).output().expect("runs");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert!(String::from_utf8_lossy(&done.stdout).contains("@alice:localhost"));
-    let stranger = program(folder.path()).args(["admin", "reset", "@bob:localhost"]).output().expect("runs");
-    assert_eq!(stranger.status.code(), Some(1));
+    does();
+    // A killed server leaves its socket, which answers nobody.
+    let mut server = Server::start(folder.path());
+    server.signal("-KILL");
+    assert!(folder.path().join("data/control.sock").exists());
+    does();
     refuses(program(folder.path()).args(["admin", "reset", "alice", "--data", "./nothing"]), &["./nothing", "--data"]);
 }
 

@@ -3,9 +3,11 @@
 //! * [`enrollment`](self): `begin_enrollment`, `confirm` — a pending authenticator changes nothing until a right code confirms it.
 //! * `verification`: `verify_totp`, `reserve_recovery`, `settle_recovery` — a try is charged in the same commit that decides it.
 //! * `change`: `rename`, `remove`, `disable`, `regenerate`, and the administrator's `reset` and `unlock`.
+//! * `upkeep`: `reseal` and `restored`, which the operator does to every account.
 
 mod change;
 mod enrollment;
+mod upkeep;
 mod verification;
 
 pub use change::{ChangeRefused, Removal};

@@ -104,4 +104,34 @@ pub enum EventKind {
     Reset,
     /// The user was deactivated: everything kept about them is gone.
     Forgotten,
+    /// The store was restored from a backup: recovery codes and the pending enrollment ended, and codes up to then are refused.
+    Restored {
+        /// Were there recovery codes?
+        recovery: bool,
+        /// Was there a pending enrollment?
+        pending: bool,
+    },
+    /// Of [`SERVER`]: the restored store was made safe to be used, and all logins were ended.
+    RestoreFinished {
+        /// Since when it is unknown what happened.
+        since: Timestamp,
+    },
+    /// Of [`SERVER`]: seeds are sealed with another key from now on, and those that are there are sealed anew.
+    KeyRotationStarted {
+        /// The new key's id.
+        key: String,
+    },
+    /// Of [`SERVER`]: every seed that opens is sealed with this key.
+    KeyRotationFinished {
+        /// The new key's id.
+        key: String,
+    },
+    /// Of [`SERVER`]: a key that seals nothing any more is no longer needed.
+    KeyRemoved {
+        /// The key's id.
+        key: String,
+    },
 }
+
+/// The user of events that are the server's own. No Matrix id is empty.
+pub const SERVER: &str = "";

@@ -65,6 +65,7 @@ impl Engine {
         self.random.fill(secret.as_mut());
         let seed = Seed::from_bytes(secret.to_vec());
         let id = self.fresh_id();
+        self.keys.refresh(&*self.store).await?;
         let new = NewAuthenticator {
             id: id.clone(),
             name: name.to_owned(),

@@ -1,21 +1,28 @@
-//! The server's keys: one file, made on the first run, never rewritten. Seeds are sealed with AES-256-GCM-SIV; associated data are the
-//! user, the authenticator and the key id, so that a row copied to another user does not open.
+//! The server's keys. Seeds are sealed with AES-256-GCM-SIV; associated data are the user, the authenticator and the key id, so that a row
+//! copied to another user does not open.
+//!
+//! One key is active: it seals. Those before it still open until everything is sealed anew ([`rotation`](crate::rotation)) and they are
+//! removed. Each is a file of its own; which of them count, and which is active, says a record of the store, which also holds
+//! the server's secret for keyed digests, sealed with each of them. So a digest outlives every rotation, and a key file that does not
+//! open that secret is refused before anybody could be taken for a user without a second factor.
+
+mod change;
+mod cipher;
+mod file;
+mod set;
 
 use std::{
-    fmt, fs, io,
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    collections::BTreeMap,
+    fmt, io,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use aes_gcm_siv::{
-    Aes256GcmSiv, Nonce,
-    aead::{Aead, KeyInit, Payload},
-};
-use hmac::{Hmac, Mac};
+use cipher::{Key, hmac_of, mac};
+use hmac::Hmac;
 use matrix_2fa_core::{SealedSeed, Seed};
-use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store, StoreError};
-use serde::{Deserialize, Serialize};
+use matrix_2fa_store::{Store, StoreError, Version};
+use set::{KeySet, Stored};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -23,20 +30,45 @@ use crate::{EngineError, Random};
 
 /// The open keys.
 pub struct Keyring {
-    id: String,
-    cipher: Aes256GcmSiv,
+    /// Where the files are; `None` for keys that live as long as the process.
+    folder: Option<PathBuf>,
+    digest_key: Zeroizing<[u8; 32]>,
     digests: Hmac<Sha256>,
+    ring: RwLock<Ring>,
+    /// One rotation at a time.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+struct Ring {
+    active: Arc<Key>,
+    keys: BTreeMap<String, Arc<Key>>,
+    /// The version of the record that this was read from.
+    version: Version,
 }
 
 /// Why the keys cannot be used. Each says which file and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The store has sealed secrets, but the key file is gone.
+    /// The store has sealed secrets, but a key file is gone.
     #[error("the key file {} is missing, but the store holds secrets sealed with it: put the file back from your backup", .0.display())]
     Missing(PathBuf),
     /// The file does not hold the key that sealed the store.
     #[error("the key file {} is not the one that this store was sealed with: put the right file back from your backup", .0.display())]
     Wrong(PathBuf),
+    /// The store has accounts, and no record of its keys: it is older than that record, or damaged.
+    #[error("the store holds accounts but does not say with which of the keys in {} they are sealed: restore it from a backup", .0.display())]
+    Unknown(PathBuf),
+    /// There are several keys, and nobody said which.
+    #[error("there are several unused key files in {}: say which one, or take the others away", .0.display())]
+    Several(PathBuf),
+    /// The key cannot be used for this.
+    #[error("the key {id} {reason}")]
+    Unfit {
+        /// Its id.
+        id: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// Others can read the file.
     #[error("the key file {} can be read by others (mode {mode:03o}): run chmod 600 on it", .path.display())]
     Exposed {
@@ -53,7 +85,7 @@ pub enum KeyError {
         /// Why.
         reason: String,
     },
-    /// The file cannot be read or written.
+    /// The file or folder cannot be read or written.
     #[error("the key file {} cannot be opened or made", .path.display())]
     Io {
         /// The file.
@@ -62,59 +94,89 @@ pub enum KeyError {
         #[source]
         source: io::Error,
     },
+    /// These keys have no files.
+    #[error("the keys of this server live in its memory: there is nothing to rotate")]
+    Ephemeral,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What stands in the file: JSON with these two strings.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFile {
-    id: String,
-    /// 32 bytes, base64.
-    key: Zeroizing<String>,
-}
-
-const META: Kind = Kind("meta");
-const CANARY: &str = "key_canary";
-
 impl Keyring {
-    /// Opens the keys at `path`; makes them if neither the file nor anything sealed exists yet. The store keeps a sealed canary: a file
-    /// that does not open it is refused, before anybody could be taken for a user without a second factor.
-    pub async fn open_or_create(path: &Path, store: &dyn Store, random: &dyn Random) -> Result<Self, KeyError> {
-        let canary = store.record(META, CANARY).await?;
-        let ring = match (read(path)?, &canary) {
-            (Some(ring), _) => ring,
-            (None, Some(_)) => return Err(KeyError::Missing(path.to_owned())),
-            (None, None) => create(path, random)?,
-        };
-        match canary {
-            Some(record) => ring.check_canary(path, &record.bytes)?,
-            None => ring.write_canary(store, random).await?,
+    /// Opens the keys in `folder` that the store says it is sealed with; makes the first one if neither it nor the store has any.
+    pub async fn open_or_create(folder: &Path, store: &dyn Store, random: &dyn Random) -> Result<Self, KeyError> {
+        match set::load(store).await? {
+            Some(stored) => Self::open_set(folder, &stored),
+            None if !store.users(None, 1).await?.is_empty() => Err(KeyError::Unknown(folder.to_owned())),
+            None => Self::create(folder, store, random).await,
         }
-        Ok(ring)
     }
 
     /// Keys that live as long as the process, for tests.
     pub fn ephemeral(random: &dyn Random) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
+        let (mut key, mut digest_key) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
         random.fill(key.as_mut());
-        Self::from_key("ephemeral".to_owned(), &key)
+        random.fill(digest_key.as_mut());
+        Self::new(None, digest_key, Key::new("ephemeral".to_owned(), &key), 0)
     }
 
-    fn from_key(id: String, key: &[u8; 32]) -> Self {
-        let derive = |label: &str| mac(&hmac_of(key), label, b"");
+    fn new(folder: Option<&Path>, digest_key: Zeroizing<[u8; 32]>, active: Key, version: Version) -> Self {
+        let active = Arc::new(active);
+        let keys = BTreeMap::from([(active.id.clone(), Arc::clone(&active))]);
         Self {
-            id,
-            cipher: Aes256GcmSiv::new(&derive("seal").into()),
-            digests: hmac_of(&Zeroizing::new(derive("digest"))),
+            folder: folder.map(Path::to_owned),
+            digests: hmac_of(&digest_key),
+            digest_key,
+            ring: RwLock::new(Ring { active, keys, version }),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
-    /// A keyed digest. `label` keeps uses apart.
+    fn open_set(folder: &Path, Stored { set, version }: &Stored) -> Result<Self, KeyError> {
+        let (active, digest_key) = set.open(folder, &set.active)?;
+        let ring = Self::new(Some(folder), digest_key, active, *version);
+        for id in set.ids().filter(|id| *id != set.active) {
+            let (key, _) = set.open(folder, id)?;
+            ring.write().keys.insert(key.id.clone(), Arc::new(key));
+        }
+        Ok(ring)
+    }
+
+    /// A key file that is there already was made by a start that got no further, or was put there for this store.
+    async fn create(folder: &Path, store: &dyn Store, random: &dyn Random) -> Result<Self, KeyError> {
+        let (key, is_ours) = match file::list(folder)?.as_slice() {
+            [] => (file::create(folder, random)?, true),
+            [id] => (file::read(folder, id)?.ok_or_else(|| KeyError::Missing(file::path(folder, id)))?, false),
+            _ => return Err(KeyError::Several(folder.to_owned())),
+        };
+        let mut digest_key = Zeroizing::new([0; 32]);
+        random.fill(digest_key.as_mut());
+        let first = KeySet::first(&key, &digest_key, random)?;
+        if !set::save(store, 0, &first, None).await? {
+            return Self::join(folder, store, is_ours.then_some(key)).await;
+        }
+        Ok(Self::new(Some(folder), digest_key, key, 1))
+    }
+
+    /// Another server has set up this store in the same moment. The key that we made for it seals nothing; left behind, it would pass for
+    /// the one to back up. (It seals something if that server found it in the same folder.)
+    async fn join(folder: &Path, store: &dyn Store, made: Option<Key>) -> Result<Self, KeyError> {
+        let Some(stored) = set::load(store).await? else { return Err(KeyError::Unknown(folder.to_owned())) };
+        if let Some(made) = made.filter(|made| stored.set.ids().all(|id| id != made.id)) {
+            let path = file::path(folder, &made.id);
+            std::fs::remove_file(&path).map_err(|source| KeyError::Io { path, source })?;
+        }
+        Self::open_set(folder, &stored)
+    }
+
+    /// A keyed digest. `label` keeps uses apart. Rotations do not change it.
     pub fn digest(&self, label: &str, bytes: &[u8]) -> [u8; 32] {
         mac(&self.digests, label, bytes)
+    }
+
+    /// The id of the key that seals.
+    pub fn active(&self) -> String {
+        self.read().active.id.clone()
     }
 
     /// Seals a seed for one authenticator of one user.
@@ -125,123 +187,65 @@ impl Keyring {
         seed: &Seed,
         random: &dyn Random,
     ) -> Result<SealedSeed, EngineError> {
-        let (nonce, ciphertext) = self.encrypt(&self.aad(user, authenticator), seed.expose(), random)?;
-        Ok(SealedSeed { key_id: self.id.clone(), nonce, ciphertext })
+        let active = Arc::clone(&self.read().active);
+        active.seal(user, authenticator, seed, random)
     }
 
     /// Opens a sealed seed. Anything that does not fit (key, user, authenticator, a changed byte) is an error.
     pub fn open(&self, user: &str, authenticator: &str, sealed: &SealedSeed) -> Result<Seed, EngineError> {
-        if sealed.key_id != self.id {
+        let known = self.read().keys.get(&sealed.key_id).cloned();
+        let key = known.map_or_else(|| self.find(&sealed.key_id), Ok)?;
+        key.open(user, authenticator, sealed)
+    }
+
+    /// A key that another server has made active since this one started: its file may be here by now.
+    fn find(&self, id: &str) -> Result<Arc<Key>, EngineError> {
+        let found = self.folder.as_deref().map_or(Ok(None), |folder| file::read(folder, id));
+        let Ok(Some(key)) = found else {
+            tracing::error!(key.id = id, "a seed is sealed with a key whose file is not in the key folder");
             return Err(EngineError::Sealed);
+        };
+        let key = Arc::new(key);
+        self.write().keys.insert(key.id.clone(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Another server over the same store may have made another key active: what is sealed from now on must be sealed with that one.
+    pub(crate) async fn refresh(&self, store: &dyn Store) -> Result<(), KeyError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let known = self.read().version;
+        let Some(stored) = set::load(store).await? else { return Err(KeyError::Unknown(folder.clone())) };
+        if stored.version != known {
+            let (key, _) = stored.set.open(folder, &stored.set.active)?;
+            self.adopt(&stored.set, stored.version, key);
         }
-        self.decrypt(&self.aad(user, authenticator), &sealed.nonce, &sealed.ciphertext).map(Seed::from_bytes)
+        Ok(())
     }
 
-    fn aad(&self, user: &str, authenticator: &str) -> Vec<u8> {
-        // Length prefixes, so that no two triples give the same bytes.
-        [user, authenticator, &self.id]
-            .iter()
-            .flat_map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat())
-            .collect()
+    fn adopt(&self, set: &KeySet, version: Version, active: Key) {
+        let active = Arc::new(active);
+        let mut ring = self.write();
+        ring.keys.retain(|id, _| set.ids().any(|of_set| of_set == id));
+        ring.keys.insert(active.id.clone(), Arc::clone(&active));
+        ring.active = active;
+        ring.version = version;
     }
 
-    fn encrypt(&self, aad: &[u8], plain: &[u8], random: &dyn Random) -> Result<(Vec<u8>, Vec<u8>), EngineError> {
-        let mut nonce = [0; 12];
-        random.fill(&mut nonce);
-        let payload = Payload { msg: plain, aad };
-        let ciphertext = self.cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_opaque| EngineError::Sealed)?;
-        Ok((nonce.to_vec(), ciphertext))
+    fn folder(&self) -> Result<&Path, KeyError> {
+        self.folder.as_deref().ok_or(KeyError::Ephemeral)
     }
 
-    fn decrypt(&self, aad: &[u8], nonce: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
-        let nonce: [u8; 12] = nonce.try_into().map_err(|_length| EngineError::Sealed)?;
-        let payload = Payload { msg: ciphertext, aad };
-        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_opaque| EngineError::Sealed)
+    fn read(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check_canary(&self, path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
-        let wrong = || KeyError::Wrong(path.to_owned());
-        let (nonce, ciphertext) = bytes.split_at_checked(12).ok_or_else(wrong)?;
-        self.decrypt(CANARY.as_bytes(), nonce, ciphertext).map(drop).map_err(|_opaque| wrong())
-    }
-
-    async fn write_canary(&self, store: &dyn Store, random: &dyn Random) -> Result<(), KeyError> {
-        let sealed = self.encrypt(CANARY.as_bytes(), b"matrix-2fa", random);
-        let (nonce, ciphertext) = sealed.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let next = NewRecord { bytes: [nonce, ciphertext].concat(), ..NewRecord::default() };
-        let records = vec![RecordChange::put(META, CANARY, Expected::Absent, next)];
-        match store.commit(Commit { records, ..Commit::default() }).await? {
-            Committed::Done => Ok(()),
-            Committed::Conflict => {
-                Err(StoreError::Unavailable("another server is setting up this store; start again".into()).into())
-            }
-        }
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Ring> {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("active", &self.active()).finish_non_exhaustive()
     }
-}
-
-fn hmac_of(key: &[u8; 32]) -> Hmac<Sha256> {
-    // HMAC pads a short key with zeros to its block of 64 bytes; padding it here makes the length a matter of types.
-    let mut block = Zeroizing::new([0; 64]);
-    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    Hmac::new(&(*block).into())
-}
-
-fn mac(keyed: &Hmac<Sha256>, label: &str, bytes: &[u8]) -> [u8; 32] {
-    let mut mac = keyed.clone();
-    mac.update(&(label.len() as u64).to_be_bytes());
-    mac.update(label.as_bytes());
-    mac.update(bytes);
-    mac.finalize().into_bytes().into()
-}
-
-fn read(path: &Path) -> Result<Option<Keyring>, KeyError> {
-    let io_error = |source| KeyError::Io { path: path.to_owned(), source };
-    let unreadable = |reason: String| KeyError::Unreadable { path: path.to_owned(), reason };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => Zeroizing::new(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_error(error)),
-    };
-    let mode = fs::metadata(path).map_err(io_error)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(KeyError::Exposed { path: path.to_owned(), mode });
-    }
-    // serde_json quotes no input in its errors, so the key cannot leak through one.
-    let file: KeyFile = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    let bytes = data_encoding::BASE64.decode(file.key.as_bytes()).map(Zeroizing::new);
-    let bytes = bytes.map_err(|_position| unreadable("its key is not base64".to_owned()))?;
-    let key: &[u8; 32] =
-        bytes.as_slice().try_into().map_err(|_length| unreadable("its key does not have 32 bytes".to_owned()))?;
-    Ok(Some(Keyring::from_key(file.id, key)))
-}
-
-fn create(path: &Path, random: &dyn Random) -> Result<Keyring, KeyError> {
-    let mut key = Zeroizing::new([0; 32]);
-    let mut id = [0; 8];
-    random.fill(key.as_mut());
-    random.fill(&mut id);
-    let file = KeyFile {
-        id: data_encoding::HEXLOWER.encode(&id),
-        key: Zeroizing::new(data_encoding::BASE64.encode(key.as_ref())),
-    };
-    write_durably(path, &file).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
-    Ok(Keyring::from_key(file.id, &key))
-}
-
-/// `create_new`: a file that appeared meanwhile is never overwritten. The folder is synced too, or a power cut could keep what was sealed
-/// and lose the key.
-fn write_durably(path: &Path, file: &KeyFile) -> io::Result<()> {
-    let text = Zeroizing::new(serde_json::to_string_pretty(file)?);
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\n")?;
-    out.sync_all()?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
 }

@@ -2,19 +2,22 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
-//! [`page_sessions`] what a browser has proved ·
-//! [`tickets`] one-use things: login tokens, proofs, recovery logins. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of
-//! recovery codes off the runtime with a bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`]
-//! when the whole server sees too many wrong codes · [`timing`] when a clock is wrong.
+//! [`page_sessions`] what a browser has proved · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
+//! key · what a [`restore`] forgot. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
+//! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
+//! many wrong codes · [`timing`] when a clock is wrong.
 
 pub mod alarm;
 pub mod ambient;
 pub mod change;
 pub mod enroll;
+mod everybody;
 mod gate;
 pub mod hashing;
 pub mod keyring;
 pub mod page_sessions;
+pub mod restore;
+pub mod rotation;
 pub mod sessions;
 pub mod tickets;
 pub mod timing;
@@ -96,6 +99,19 @@ pub enum EngineError {
     /// Others changed the account again and again while this was being decided.
     #[error("too many changes of this account at once")]
     Contended,
+}
+
+impl From<KeyError> for EngineError {
+    /// Keys that fail while the server runs: it is the operator who must learn which file, not the user.
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Store(error) => Self::Store(error),
+            error => {
+                tracing::error!(%error, "the keys cannot be used");
+                Self::Sealed
+            }
+        }
+    }
 }
 
 impl From<HashError> for EngineError {

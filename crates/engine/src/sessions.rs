@@ -11,7 +11,7 @@ use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, Record, Rec
 
 use crate::{Engine, EngineError};
 
-const SESSION: Kind = Kind("auth_session");
+pub(crate) const SESSION: Kind = Kind("auth_session");
 /// Live sessions of one user.
 const PER_USER: usize = 16;
 /// Of which one client address may hold so many.

@@ -1,14 +1,14 @@
 //! The engine over the readable store: keys, sealing, races, and what joins a commit.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use matrix_2fa_core::{
     AuthSession, Flow, MockClock, Operation, Params, Seed, Stage, Timestamp, recovery::HashParams, throttle::ClientTag,
     totp::code_at,
 };
 use matrix_2fa_engine::{
-    Engine, EngineError, EngineSettings, KeyError, Keyring, Origination, OsRandom, enroll::Confirmed, verify::Verdict,
+    Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom, enroll::Confirmed, verify::Verdict,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, MemoryStore, Store};
 
@@ -308,28 +308,4 @@ async fn a_login_token_works_once_and_not_for_long() {
     let late = bench.engine.issue_login_token(USER, None, 0, STEP).await.unwrap();
     bench.clock.advance(STEP);
     assert!(bench.engine.take_login_token(&late).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn r64_keys_are_made_once_and_a_wrong_or_missing_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keys.json");
-    let store = MemoryStore::default();
-    let open = async |path: &Path| Keyring::open_or_create(path, &store, &OsRandom).await;
-    open(&path).await.unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let made = fs::read(&path).unwrap();
-    open(&path).await.unwrap();
-    assert_eq!(fs::read(&path).unwrap(), made, "the file is never rewritten");
-
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(matches!(open(&path).await, Err(KeyError::Exposed { mode: 0o644, .. })));
-    fs::remove_file(&path).unwrap();
-    let missing = open(&path).await.unwrap_err();
-    assert!(matches!(missing, KeyError::Missing(_)) && missing.to_string().contains("keys.json"), "{missing}");
-    assert!(!path.exists(), "a refused start makes no new key");
-
-    let other = folder.path().join("other.json");
-    Keyring::open_or_create(&other, &MemoryStore::default(), &OsRandom).await.unwrap();
-    assert!(matches!(open(&other).await, Err(KeyError::Wrong(_))));
 }

@@ -16,7 +16,7 @@ use crate::{
         self, DEVICE, DEVICE_KEYS, Device, Stored, TokenHash, Tokens, USER, User, device_key, put, put_device, put_of,
         stays_with,
     },
-    refuse::{bad_request, flag, forbidden, text},
+    refuse::{bad_request, flag, forbidden, text, unavailable},
     tokens::new_token,
 };
 
@@ -25,6 +25,9 @@ pub(crate) const REFRESHABLE_ACCESS: Duration = Duration::from_secs(60 * 60);
 
 /// Longer display names are refused.
 pub(crate) const MAX_NAME: usize = 255;
+
+/// Users in one step, where all of them are visited.
+const PAGE: usize = 256;
 
 /// What a client says about the device when it logs in or registers.
 #[derive(Clone, Debug, Default)]
@@ -189,6 +192,20 @@ impl LocalHomeserver {
     /// Ends every login of `user` but the one on `keep`: tokens and devices.
     pub(crate) async fn end_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
         self.in_turn(user, || self.try_end_sessions(user, keep)).await
+    }
+
+    /// Ends every login of everybody, a user after the other. Returns how many users there are.
+    pub async fn end_all_sessions(&self) -> Result<u64, HostError> {
+        let (mut users, mut after) = (0, None::<String>);
+        loop {
+            let page = self.store.records(USER, after.as_deref(), PAGE).await.map_err(unavailable)?;
+            let Some((last, _)) = page.last() else { return Ok(users) };
+            after = Some(last.clone());
+            for (user, _) in page {
+                self.end_sessions(&user, None).await?;
+                users += 1;
+            }
+        }
     }
 
     async fn try_end_sessions(&self, user: &str, keep: Option<&str>) -> Result<Option<()>, HostError> {

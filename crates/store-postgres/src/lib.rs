@@ -16,6 +16,7 @@ mod clock;
 pub mod cluster;
 mod committer;
 mod database;
+mod export;
 mod failure;
 mod migrations;
 mod prepared;
@@ -32,7 +33,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
-use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
+use matrix_2fa_store::{
+    Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Row;
 
@@ -131,7 +134,13 @@ SELECT event FROM (
     SELECT at, seq, event FROM events WHERE user_id = $1 AND at >= $2 ORDER BY at DESC, seq DESC LIMIT $3
 ) AS newest ORDER BY at, seq";
 
-const USERS: &str = "SELECT user_id FROM accounts WHERE $1::text IS NULL OR user_id > $1 ORDER BY user_id LIMIT $2";
+/// The index begins where the page before ended; the empty id may be one.
+const USERS: &str = "\
+SELECT user_id FROM accounts WHERE user_id >= coalesce($1::text, '') AND ($1 IS NULL OR user_id > $1) ORDER BY user_id LIMIT $2";
+
+const RECORDS: &str = "\
+SELECT key, version, bytes, user_id, expires_at FROM records
+WHERE kind = $1 AND key >= coalesce($2::text, '') AND ($2 IS NULL OR key > $2) ORDER BY key LIMIT $3";
 
 impl PostgresStore {
     /// Connects, sets up the tables if they are missing or older, and starts to commit on this runtime.
@@ -225,6 +234,15 @@ impl Store for PostgresStore {
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
         let rows = self.database.rows(USERS, &[&after, &limit_of(limit)]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        let rows = self.database.rows(RECORDS, &[&kind.0, &after, &limit_of(limit)]).await?;
+        rows.iter().map(|row| Ok((row.get(0), record_of(row)?))).collect()
+    }
+
+    async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
+        export::export(&self.database, each).await
     }
 }
 

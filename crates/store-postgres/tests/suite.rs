@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use matrix_2fa_store::{Store, store_tests};
+use matrix_2fa_store::{Store, export_tests, store_tests};
 use matrix_2fa_store_postgres::{Options, PostgresStore, cluster::Cluster};
 
 /// One for all of them, each with a database of its own. It goes when the process does.
@@ -20,3 +20,4 @@ fn open() -> (Arc<dyn Store>, ()) {
 }
 
 store_tests!(open);
+export_tests!(open);

@@ -8,7 +8,7 @@
 mod blocks;
 mod item;
 
-pub use item::{Writer, items, stored};
+pub use item::{Writer, item, items, stored};
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -72,6 +72,24 @@ impl Journal {
             .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
             .map_while(|key| key.strip_prefix(prefix));
         mine.filter_map(|key| Some((key.to_vec(), self.get(&keys::place_of_user(prefix, key))?.at))).collect()
+    }
+
+    /// The first `limit` records whose place begins with `prefix` and comes after `after`, in order. Looks at all there are: for work that
+    /// visits everything.
+    pub fn after(&self, prefix: &[u8], after: &[u8], limit: usize) -> Vec<(Place, Pointer)> {
+        let later = self.places.iter().filter(|(place, _)| place.starts_with(prefix) && ***place > *after);
+        let mut later: Vec<_> = later.map(|(place, entry)| (place, entry.at)).collect();
+        if later.len() > limit {
+            later.select_nth_unstable_by_key(limit, |(place, _)| *place);
+            later.truncate(limit);
+        }
+        later.sort_unstable_by_key(|(place, _)| *place);
+        later.into_iter().map(|(place, at)| (Arc::clone(place), at)).collect()
+    }
+
+    /// Where every present record lies.
+    pub fn all(&self) -> Vec<Pointer> {
+        self.places.values().map(|entry| entry.at).collect()
     }
 
     /// The first `limit` records that expire at or before `now`.

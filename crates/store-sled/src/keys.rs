@@ -103,6 +103,25 @@ pub fn first_expiry(entry: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(u64::from_be_bytes(*first)))
 }
 
+/// What the keys of all records begin with.
+pub const RECORDS: &[u8] = b"r";
+
+/// The first key that is no record's, as keys are ordered.
+pub const AFTER_RECORDS: &[u8] = b"s";
+
+/// What the keys of all records of a kind begin with; the record's key follows.
+pub fn all_of_kind(kind: Kind) -> Vec<u8> {
+    record(kind, "")
+}
+
+/// The kind and the key in a record's key.
+pub fn kind_and_key(record: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(record.strip_prefix(RECORDS)?).ok()?.split_once(char::from(SEPARATOR))
+}
+
+/// What the keys of all blocks of events begin with.
+pub const EVENTS: &[u8] = b"e";
+
 /// A block of events.
 pub fn events(seq: u64) -> Vec<u8> {
     key(b'e', &[&seq.to_be_bytes()])

@@ -13,6 +13,7 @@
 
 mod committer;
 mod expiry;
+mod export;
 mod journal;
 mod keys;
 mod log;
@@ -33,7 +34,9 @@ use std::{
 
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
-use matrix_2fa_store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec};
+use matrix_2fa_store::{
+    Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
@@ -214,6 +217,40 @@ impl Store for SledStore {
         })
         .await
     }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        let prefix = keys::all_of_kind(kind);
+        let after = after.map(|after| keys::record(kind, after));
+        self.scan(move |shared| {
+            let from = after.clone().unwrap_or_else(|| prefix.clone());
+            let later =
+                shared.db.range(from..).filter(|entry| entry.as_ref().ok().map(|(key, _)| &**key) != after.as_deref());
+            let mut records = Vec::new();
+            for entry in later.take(limit) {
+                let (key, stored) = entry.map_err(unavailable)?;
+                if !key.starts_with(&prefix) {
+                    break;
+                }
+                records
+                    .push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), RecordView::read(&stored)?.to_record()));
+            }
+            let after = after.as_deref().map(keys::place).unwrap_or_default();
+            let journaled = shared.journal().after(keys::place(&prefix), after, limit);
+            for (place, at) in journaled {
+                let key = keys::own_key(&keys::at_place(&place)).ok_or_else(lost)?.to_owned();
+                records.push((key, shared.journaled(at)?));
+            }
+            records.sort_by(|(one, _), (other, _)| one.cmp(other));
+            records.truncate(limit);
+            Ok(records)
+        })
+        .await
+    }
+
+    async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
+        let shared = self.slot.shared()?;
+        tokio::task::spawn_blocking(move || export::run(&shared, each)).await.map_err(unavailable)?
+    }
 }
 
 fn not_text() -> StoreError {
@@ -240,6 +277,8 @@ fn cut_chain() -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use matrix_2fa_store::{Expected, NewRecord, RecordChange};
+
     use super::*;
     use crate::shared::Damage;
 
@@ -267,5 +306,23 @@ mod tests {
         assert!(matches!(store.record(Kind("session"), "key").await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.records_of(Kind("session"), "@a:b").await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.events("@a:b", Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
+    }
+
+    /// What it gave may not be on disk, or half a batch; and in the store that is opened next nobody kept the past for it.
+    #[tokio::test]
+    async fn an_export_ends_when_the_store_fails_under_it() {
+        for damage in [Damage::NotDurable, Damage::Unknown] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = SledStore::open(folder.path(), Options::default()).unwrap();
+            let next = NewRecord { expires_at: Some(Timestamp::from_millis(1)), ..NewRecord::default() };
+            let records = vec![RecordChange::put(Kind("session"), "one", Expected::Any, next)];
+            assert_eq!(store.commit(Commit { records, ..Commit::default() }).await.unwrap(), Committed::Done);
+            let shared = store.slot.shared().unwrap();
+            let each: EachEntry = Box::new(move |_| {
+                shared.fail(damage, sled::Error::Unsupported("the disk".to_owned()));
+                Ok(())
+            });
+            assert!(matches!(store.export(each).await, Err(StoreError::Unavailable(_))));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use matrix_2fa_store::StoreError;
 
 /// Where an event lies: the block's `seq` and the place in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pointer {
     seq: u64,
     offset: u32,
@@ -76,11 +76,33 @@ impl Block {
 
 /// The event at `place` of its block, and where the one before it lies.
 pub fn read(block: &[u8], place: Pointer) -> Result<(Pointer, &[u8]), StoreError> {
-    let parse = || {
-        let entry = block.get(place.offset()..)?;
-        let before = Pointer::read(entry)?;
-        let (length, rest) = entry.get(POINTER..)?.split_first_chunk()?;
-        Some((before, rest.get(..u32::from_be_bytes(*length) as usize)?))
-    };
-    parse().ok_or_else(|| StoreError::Corrupt { what: "event", source: "its block is cut short".into() })
+    let (before, event, _) = block.get(place.offset()..).and_then(first).ok_or_else(cut_short)?;
+    Ok((before, event))
+}
+
+/// All events of a block, in the order in which they were appended.
+pub fn all(mut block: &[u8]) -> impl Iterator<Item = Result<&[u8], StoreError>> {
+    std::iter::from_fn(move || {
+        if block.is_empty() {
+            return None;
+        }
+        let Some((_, event, rest)) = first(block) else {
+            block = &[];
+            return Some(Err(cut_short()));
+        };
+        block = rest;
+        Some(Ok(event))
+    })
+}
+
+/// The first event of these, where the one before it lies, and what follows.
+fn first(entries: &[u8]) -> Option<(Pointer, &[u8], &[u8])> {
+    let before = Pointer::read(entries)?;
+    let (length, rest) = entries.get(POINTER..)?.split_first_chunk()?;
+    let (event, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    Some((before, event, rest))
+}
+
+fn cut_short() -> StoreError {
+    StoreError::Corrupt { what: "event", source: "its block is cut short".into() }
 }

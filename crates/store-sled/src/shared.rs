@@ -12,13 +12,13 @@ use matrix_2fa_store::{
 use sled::{Db, IVec};
 
 use crate::{
+    export::Past,
     journal::{self, Journal},
     keys,
     log::Pointer,
+    open::Opened,
     values::RecordView,
 };
-
-use crate::open::Opened;
 
 /// Fields drop in this order: the lock of the folder goes last.
 pub struct Shared {
@@ -30,6 +30,8 @@ pub struct Shared {
     /// Changes together with the tree, under the lock above; so whoever finds a record in neither looks again under that.
     pub journal: RwLock<Journal>,
     pub failed: OnceLock<Failure>,
+    /// For an export that is under way.
+    pub past: Past,
     #[expect(dead_code, reason = "held, never used")]
     lock: Arc<File>,
 }
@@ -52,7 +54,7 @@ impl Shared {
     pub fn new(opened: Opened, lock: Arc<File>) -> Self {
         let Opened { db, file, starts: _, journal } = opened;
         let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
-        Self { db, file, snapshot, journal, failed, lock }
+        Self { db, file, snapshot, journal, failed, past: Past::default(), lock }
     }
 
     pub fn writable(&self) -> Result<(), Arc<sled::Error>> {

@@ -16,8 +16,10 @@ fn open(options: Options) -> (Arc<dyn Store>, tempfile::TempDir) {
 
 mod by_default {
     matrix_2fa_store::store_tests!(|| super::open(super::Options::default()));
+    matrix_2fa_store::export_tests!(|| super::open(super::Options::default()));
 }
 
 mod without_a_journal {
     matrix_2fa_store::store_tests!(|| super::open(super::Options { journal_bytes: 0, ..Default::default() }));
+    matrix_2fa_store::export_tests!(|| super::open(super::Options { journal_bytes: 0, ..Default::default() }));
 }

@@ -10,6 +10,7 @@
 //! 4. Expiry is a promise to forget, not a check: callers compare `expires_at` with their own clock; [`Store::sweep`] only frees space.
 
 pub mod codec;
+pub mod export;
 pub mod fault;
 mod memory;
 #[cfg(feature = "suite")]
@@ -18,6 +19,7 @@ pub mod suite;
 pub use memory::MemoryStore;
 
 use async_trait::async_trait;
+use export::EachEntry;
 use matrix_2fa_core::{Account, Event, Timestamp};
 
 /// Counts the commits of one account or one record. 0 means that it was never written. A record that was deleted starts again at 1, so
@@ -173,4 +175,16 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` users who have an account or ever had an event, by the bytes of their ids, from the first after `after` on. For work
     /// that visits everybody; whoever is added meanwhile may be left out.
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError>;
+
+    /// Up to `limit` records of a kind, by the bytes of their keys, from the first after `after` on. For work that visits all of them;
+    /// what is added meanwhile may be left out.
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError>;
+
+    /// Gives everything to `each`, as of one moment after the call, while commits go on: first all accounts, then all events, those of one
+    /// user in the order of their commits, then all records. An error of `each` ends it, as [`StoreError::Unavailable`]. A backend that
+    /// is backed up with tools of its own may leave this out.
+    async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
+        drop(each);
+        Err(StoreError::Unavailable("this store is backed up with the tools of its database".into()))
+    }
 }

@@ -11,6 +11,7 @@ use matrix_2fa_core::{Event, Timestamp};
 use crate::{
     AccountChange, Commit, Committed, Expected, KeyedRecord, Kind, Record, RecordChange, Store, StoreError,
     StoredAccount,
+    export::{EachEntry, Entry},
 };
 
 /// Keeps everything in the process; nothing survives it.
@@ -124,5 +125,34 @@ impl Store for MemoryStore {
             .collect();
         let later = |user: &&str| after.is_none_or(|after| *user > after);
         Ok(users.into_iter().filter(later).take(limit).map(str::to_owned).collect())
+    }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        let state = self.state();
+        let later = |(place, _): &(&(Kind, String), &Record)| {
+            place.0 == kind && after.is_none_or(|after| place.1.as_str() > after)
+        };
+        let later = state.records.iter().filter(later).take(limit);
+        Ok(later.map(|((_, key), record)| (key.clone(), record.clone())).collect())
+    }
+
+    async fn export(&self, mut each: EachEntry) -> Result<(), StoreError> {
+        let (accounts, events, records) = {
+            let state = self.state();
+            (state.accounts.clone(), state.events.clone(), state.records.clone())
+        };
+        let accounts =
+            accounts.into_iter().map(|(user, stored)| Entry::Account { user, account: Box::new(stored.account) });
+        let records = records.into_iter().map(|((kind, key), record)| Entry::Record {
+            kind: kind.0.to_owned(),
+            key,
+            bytes: record.bytes,
+            user: record.user,
+            expires_at: record.expires_at,
+        });
+        for entry in accounts.chain(events.into_iter().map(Entry::Event)).chain(records) {
+            each(entry).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        }
+        Ok(())
     }
 }

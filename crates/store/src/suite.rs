@@ -12,11 +12,13 @@
 
 mod atomic;
 mod events;
+mod export;
 mod races;
 mod records;
 
 pub use atomic::*;
 pub use events::*;
+pub use export::*;
 pub use races::*;
 pub use records::*;
 
@@ -61,6 +63,7 @@ macro_rules! store_tests {
             a_record_that_was_used_up_does_not_come_back
             a_record_made_again_outlives_the_traces_of_the_old_one
             many_records_of_one_user
+            records_are_listed_page_by_page
             events_come_by_user_and_time
             events_of_one_millisecond_stay_in_order
             events_are_ordered_by_time_even_if_the_clock_was_set_back
@@ -81,6 +84,18 @@ macro_rules! store_tests {
                 $crate::suite::$case(store).await;
             }
         )*
+    };
+}
+
+/// The cases of [`Store::export`], for backends that have it; like [`store_tests!`](crate::store_tests).
+#[macro_export]
+macro_rules! export_tests {
+    ($open:expr) => {
+        $crate::store_tests! { $open;
+            an_export_brought_into_another_store_is_the_same
+            an_export_is_of_one_moment
+            an_export_ends_with_the_error_of_its_taker
+        }
     };
 }
 

@@ -9,3 +9,4 @@ fn open() -> (Arc<dyn Store>, ()) {
 }
 
 store_tests!(open);
+matrix_2fa_store::export_tests!(open);

@@ -115,6 +115,8 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8008");
         let every = Flags {
             database: Some("postgres://localhost/x".to_owned().into()),
+            keys: Some("keys".into()),
+            state: Some("state".into()),
             issuer: Some("Example".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),

@@ -2,7 +2,7 @@
 //!
 //! * [`world`] one account with its phones, its clock and its ledger of what was committed; every other file plays with it.
 //! * [`random_walk`] random sequences of everything that can happen, under a clock that also jumps back; an independent model watches.
-//! * [`totp`], [`throttle`], [`enrollment`], [`recovery`], [`change`], [`session`], [`race`] one requirement a test, with its number.
+//! * [`totp`], [`throttle`], [`enrollment`], [`recovery`], [`change`], [`session`], [`upkeep`], [`race`] one requirement a test, with its number.
 //! * [`vectors`] the files of `spec/vectors`, through the same code path as a login.
 //! * [`index`] that `spec/security.md` tells the truth.
 //! * [`secrets`] what `Debug` and the audit show.
@@ -21,5 +21,6 @@ mod secrets;
 mod session;
 mod throttle;
 mod totp;
+mod upkeep;
 mod vectors;
 mod world;

@@ -260,6 +260,10 @@ impl Store for Shared {
     async fn users(&self, _after: Option<&str>, _limit: usize) -> Result<Vec<String>, StoreError> {
         unreachable!("no request lists users")
     }
+
+    async fn records(&self, _kind: Kind, _after: Option<&str>, _limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        unreachable!("no request lists a kind")
+    }
 }
 
 impl Clock for Shared {

@@ -30,6 +30,8 @@ pub struct Group<'a> {
     pub(super) journaled: Vec<journal::Change>,
     /// Blocks of the journal that are complete: number and bytes.
     blocks: Vec<(u64, usize)>,
+    /// Keys of blocks of the journal that go.
+    pub(super) dropped: Vec<IVec>,
     pub(super) expiring: Vec<Item>,
     /// Something is staged that the tree does not have.
     pub(super) dirty: bool,
@@ -50,6 +52,7 @@ impl<'a> Group<'a> {
             journal: journal::Writer::new(seq + 2),
             journaled: Vec::new(),
             blocks: Vec::new(),
+            dropped: Vec::new(),
             expiring: Vec::new(),
             dirty: false,
             unsynced: false,
@@ -174,14 +177,17 @@ impl Group<'_> {
             self.close_journal();
         }
         self.close_lists();
-        self.accounts.clear();
-        self.heads.clear();
+        let spent = self.shared.journal_mut().take_spent();
+        self.dropped.extend(spent.into_iter().map(|block| IVec::from(keys::journal(block))));
         let mut batch = std::mem::take(&mut self.batch);
-        for spent in self.shared.journal_mut().take_spent() {
-            batch.remove(keys::journal(spent));
-        }
+        self.dropped.iter().for_each(|block| batch.remove(block.clone()));
         self.unsynced = true;
         let _exclusive = self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = self.accounts.keys().chain(self.heads.keys()).chain(&self.dropped);
+        self.shared.past.keep(&self.shared.db, changed);
+        self.accounts.clear();
+        self.heads.clear();
+        self.dropped.clear();
         self.shared.db.apply_batch(batch).map_err(|error| self.shared.fail(Damage::Unknown, error))?;
         let mut journal = self.shared.journal_mut();
         self.blocks.drain(..).for_each(|(block, bytes)| journal.add(block, bytes));

@@ -125,7 +125,7 @@ impl Group<'_> {
             self.journaled.push(journal::Change { place: place.into(), block: oldest, entry: None });
             self.put_into_tree(keys::at_place(place).into(), stored.into(), None, head);
         }
-        self.batch.remove(keys::journal(oldest));
+        self.dropped.push(keys::journal(oldest).into());
         self.dirty = true;
         Ok(())
     }

@@ -74,8 +74,13 @@ pub fn items(block: u64, bytes: &[u8]) -> Result<Vec<Item<'_>>, StoreError> {
 
 /// The stored record of the item at `at`.
 pub fn stored(block: &[u8], at: Pointer) -> Result<&[u8], StoreError> {
-    let item = block.get(at.offset()..).and_then(parse);
-    item.map(|(_, stored, _)| stored).ok_or_else(cut_short)
+    item(block, at).map(|item| item.stored)
+}
+
+/// The item at `at`.
+pub fn item(block: &[u8], at: Pointer) -> Result<Item<'_>, StoreError> {
+    let (place, stored, _) = block.get(at.offset()..).and_then(parse).ok_or_else(cut_short)?;
+    Ok(Item { at, place, stored })
 }
 
 fn parse(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {

@@ -284,3 +284,26 @@ pub async fn many_records_of_one_user(store: Arc<dyn Store>) {
     assert_eq!(keys_of(&*store, SESSION, "@a:b").await, [""; 0]);
     assert_eq!(store.sweep(at(7), 10).await.unwrap(), 0);
 }
+
+pub async fn records_are_listed_page_by_page(store: Arc<dyn Store>) {
+    assert_eq!(store.records(SESSION, None, 10).await.unwrap(), []);
+    for key in ODD_KEYS {
+        done(&*store, records([put(key, record(key, Some("@a:b"), Some(5)))])).await;
+        let other = RecordChange::put(SESSIONS, key, Expected::Absent, record("other kind", None, None));
+        done(&*store, records([other])).await;
+    }
+    let mut sorted = ODD_KEYS;
+    sorted.sort_unstable();
+    for limit in [1, 5, 100] {
+        let mut listed: Vec<String> = Vec::new();
+        loop {
+            let page = store.records(SESSION, listed.last().map(String::as_str), limit).await.unwrap();
+            assert!(page.len() <= limit && page.iter().all(|(key, record)| record.bytes == key.as_bytes()));
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page.into_iter().map(|(key, _)| key));
+        }
+        assert_eq!(listed, sorted, "in pages of {limit}");
+    }
+}

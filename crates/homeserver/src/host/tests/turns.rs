@@ -74,6 +74,10 @@ impl Store for Busy {
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
         self.inner.users(after, limit).await
     }
+
+    async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
+        self.inner.records(kind, after, limit).await
+    }
 }
 
 /// Writes to the stolen device again and again, in every way that a token allows, until the token is dead.
