@@ -53,8 +53,8 @@ const TOKEN: &str = "loginToken";
 
 impl Target {
     pub(crate) fn judge(given: &str, trusted: &[String]) -> Result<Self, BadTarget> {
-        // The parser drops or mends these; what is judged must be what a browser would see.
-        let strange = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+        // The parser drops or mends other characters; what is judged must be what a browser would see. A URI is ASCII (RFC 3986, section 2).
+        let strange = |c: char| !c.is_ascii_graphic() || c == '\\';
         if given.is_empty() {
             return Err(BadTarget::Missing);
         }
