@@ -107,8 +107,9 @@ async fn finish_rotation(engine: &Engine) {
 async fn beat(guard: &Guard) {
     loop {
         tokio::time::sleep(BEAT).await;
-        if let Err(failure) = guard.beat().await {
-            tracing::error!(%failure, "a restored backup may not be noticed");
+        // A database can be restored while servers run: their markers then stay ahead of it, and none of them starts again over it.
+        if let Err(failure) = guard.admit().await {
+            tracing::error!(%failure, "the store was restored while it was served, or cannot be reached");
         }
     }
 }
