@@ -86,7 +86,8 @@ fn the_key_file_is_for_the_owner_alone_and_a_missing_one_stops_the_start() {
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::remove_file(&key).unwrap();
     let data = server.data_folder();
-    let output = matrix_2fa(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], &[]);
+    let database: Vec<_> = server.database().into_iter().collect();
+    let output = matrix_2fa(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], &database);
     refuses(&output, &key.file_name().unwrap().to_string_lossy());
 }
 
@@ -96,7 +97,8 @@ fn an_administrator_can_reset_somebody_on_a_stopped_server() {
     let user = server.enrolled_user();
     server.terminate();
     let data = server.data_folder();
-    let reset = |user: &str| matrix_2fa(&["admin", "reset", user, "--data", data.to_str().unwrap()], &[]);
+    let database: Vec<_> = server.database().into_iter().collect();
+    let reset = |user: &str| matrix_2fa(&["admin", "reset", user, "--data", data.to_str().unwrap()], &database);
     let output = reset(&user.id);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     server.restart();

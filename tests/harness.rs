@@ -15,6 +15,8 @@
 //!   names on a free port over an empty data folder. A test that needs more than HTTP says what with [`Server::start_with`]: to set the clock, to
 //!   kill the process, to give it settings. Against a foreign server such a test prints "not applicable", is counted, and
 //!   fails if `CONFORMANCE_STRICT=1`.
+//! * **Which store?** That of the data folder; with `MATRIX_2FA_TEST_DATABASE=1` (`cargo xtask conformance --database`) every server has a database
+//!   of its own in a PostgreSQL that the suite starts. Replicas over one database are [`Server::replica`].
 //! * **Time** stands still unless a test moves it ([`Server::advance`], [`Server::set_clock`]). No test sleeps.
 //! * **Codes** come from `oathtool`, a process for each one. [`Phone::code`] never shows the same step twice, and moves the server's
 //!   clock when it has run out of steps; on a real clock three steps are open at a time: the enrollment takes the first, so a test has two.
@@ -25,6 +27,7 @@
 mod answer;
 mod body;
 mod browser;
+mod database;
 mod phone;
 mod process;
 mod request;
@@ -35,6 +38,7 @@ mod user;
 pub use answer::Answer;
 pub use body::{PASSWORD, RECOVERY, SSO, TOKEN, TOTP, auth, stage, with};
 pub use browser::{Browser, Page};
+pub use database::cluster;
 pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;

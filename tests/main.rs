@@ -5,6 +5,7 @@
 //! * [`routes`] mirrors the URLs: one endpoint a file.
 //! * [`uia`] is the interactive-auth dance: order, binding, polls, lifetime.
 //! * [`codes`] is what a code may do: one use (races and sudden death included), windows, guessing, recovery.
+//! * [`replicas`] is two servers over one PostgreSQL database: races, guessing, clocks, and the database going away.
 //! * [`limits`] is what one address and the whole server may try; [`logs`] reads a server's log.
 //! * [`bad_input`] is everything that nobody should send; [`clients`] runs real Matrix clients; [`command`] is the command line;
 //!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
@@ -35,6 +36,7 @@ mod logs;
 mod operators;
 mod pages;
 mod readme;
+mod replicas;
 mod routes;
 mod transcripts;
 mod uia;

@@ -20,6 +20,8 @@ pub struct Request {
     body: String,
     /// The test took the server's disk away: 503 is an honest answer.
     may_be_unavailable: bool,
+    /// The test took its store away: 503 is the only one.
+    down: bool,
 }
 
 /// The client of a test: no proxy, no redirects, patient, since two cores carry the whole suite.
@@ -40,7 +42,7 @@ impl Request {
         let url = format!("{}{path}", server.base_url());
         let builder = client.request(Method::from_bytes(method.as_bytes()).expect("a method"), url);
         let may_be_unavailable = server.is_without_disk();
-        Self { builder, method: method.to_owned(), path, body: String::new(), may_be_unavailable }
+        Self { builder, method: method.to_owned(), path, body: String::new(), may_be_unavailable, down: false }
     }
 
     /// With this access token in the header.
@@ -67,17 +69,23 @@ impl Request {
         self
     }
 
+    /// The store is down: 503 is the answer that is expected.
+    pub fn while_down(mut self) -> Self {
+        self.down = true;
+        self
+    }
+
     /// Sends it and checks what every answer must be.
     #[track_caller]
     pub fn send(self) -> Answer {
-        let (method, path, may_be_unavailable) = (self.method.clone(), self.path.clone(), self.may_be_unavailable);
+        let (method, path) = (self.method.clone(), self.path.clone());
+        let (may_be_unavailable, down) = (self.may_be_unavailable, self.down);
         let answer = self.ask().unwrap_or_else(|error| panic!("{error}"));
-        let fair = answer.status < 500 || (answer.status == 503 && may_be_unavailable);
-        assert!(
-            fair,
-            "the server must never be at fault
-{answer}"
-        );
+        let fair = match answer.status {
+            503 => down || may_be_unavailable,
+            status => status < 500 && !down,
+        };
+        assert!(fair, "the server must never be at fault, nor answer without its store\n{answer}");
         assert_eq!(
             answer.headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).map(|v| v.as_bytes()),
             Some(b"*".as_slice()),
@@ -94,7 +102,7 @@ impl Request {
 
     /// Sends it to a server that may be gone, or at fault; the error says to which question no whole answer came.
     pub fn ask(self) -> Result<Answer, String> {
-        let Self { builder, method, path, body, may_be_unavailable: _ } = self;
+        let Self { builder, method, path, body, may_be_unavailable: _, down: _ } = self;
         let question = format!("{method} {path} {body}");
         let response = builder.send().map_err(|error| format!("no answer to {question}: {error:?}"))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

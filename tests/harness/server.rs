@@ -18,6 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     Answer, Enrolled, Request, User,
+    database::cluster,
     process::{Process, clean_command, server_binary, spawn},
     request::http_client,
 };
@@ -47,6 +48,18 @@ struct Inner {
     /// None: somebody else's server.
     process: Option<Process>,
     without_disk: AtomicBool,
+    /// The database, if it is not the store in the data folder.
+    database: Option<String>,
+    /// It runs on the real time, or on what it takes for that.
+    real_time: bool,
+}
+
+/// What a server of our own stands on.
+#[derive(Clone, Copy, Default)]
+struct Ground<'a> {
+    database: Option<&'a str>,
+    /// A folder of key files to copy, instead of a new one.
+    keys: Option<&'a Path>,
 }
 
 /// Tests that could not say anything about a foreign server.
@@ -62,6 +75,8 @@ impl Server {
                 base_url: Mutex::new(url.trim_end_matches('/').to_owned()),
                 process: None,
                 without_disk: AtomicBool::new(false),
+                database: None,
+                real_time: true,
             })),
             Err(_) => Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), Needs::Clock),
         }
@@ -77,10 +92,35 @@ impl Server {
         Some(Self::launch(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), needs))
     }
 
-    /// Starts `binary` on a free port over an empty data folder.
+    /// Starts `binary` on a free port over an empty data folder; and over a new database, if the whole suite is to run over databases.
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
+        let database = env::var_os("MATRIX_2FA_TEST_DATABASE").map(|_| cluster().database());
+        Self::launch_on(binary, needs, Ground { database: database.as_deref(), keys: None })
+    }
+
+    /// Starts `binary` over this database.
+    pub fn launch_over(binary: &Path, needs: Needs<'_>, database: &str) -> Self {
+        Self::launch_on(binary, needs, Ground { database: Some(database), keys: None })
+    }
+
+    /// Starts another server over the database of this one, with the same key.
+    pub fn replica(&self, binary: &Path, needs: Needs<'_>) -> Self {
+        let keys = self.data_folder().join("keys");
+        Self::launch_on(binary, needs, Ground { database: self.0.database.as_deref(), keys: Some(&keys) })
+    }
+
+    /// Starts another server over this database, with the keys of this one.
+    pub fn moved_to(&self, binary: &Path, needs: Needs<'_>, database: &str) -> Self {
+        let keys = self.data_folder().join("keys");
+        Self::launch_on(binary, needs, Ground { database: Some(database), keys: Some(&keys) })
+    }
+
+    fn launch_on(binary: &Path, needs: Needs<'_>, ground: Ground<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
+        if let Some(keys) = ground.keys {
+            copy_keys(keys, &data.join("keys"));
+        }
         let mut command = match needs {
             // What the system sends to a process that writes too much would end it. As on a full disk, the write shall fail instead.
             Needs::Disk => {
@@ -91,6 +131,7 @@ impl Server {
             _ => clean_command(binary),
         };
         command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
+        ground.database.map(|database| command.env("MATRIX_2FA_DATABASE", database));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         match needs {
             Needs::ClosedRegistration => {}
@@ -108,6 +149,8 @@ impl Server {
             base_url: Mutex::new(base_url),
             process: Some(process),
             without_disk: AtomicBool::new(false),
+            database: ground.database.map(str::to_owned),
+            real_time: binary.ends_with("matrix-2fa"),
         }))
     }
 
@@ -150,10 +193,11 @@ impl Server {
         self.user().enroll()
     }
 
-    /// What the server's clock shows, milliseconds since 1970. A foreign server is taken to know the real time.
+    /// What the server's clock shows, milliseconds since 1970. A foreign server is taken to know the real time, and so is a server as people
+    /// run it.
     pub fn now_ms(&self) -> u64 {
-        if self.0.process.is_none() {
-            #[expect(clippy::disallowed_methods, reason = "a foreign server runs on the real clock")]
+        if self.0.real_time {
+            #[expect(clippy::disallowed_methods, reason = "such a server runs on the real clock")]
             let now = std::time::SystemTime::now();
             return u64::try_from(now.duration_since(UNIX_EPOCH).expect("after 1970").as_millis()).expect("in range");
         }
@@ -162,7 +206,7 @@ impl Server {
 
     /// Sets the server's clock, forward or back.
     pub fn set_clock(&self, now_ms: u64) {
-        assert!(self.0.process.is_some(), "this test moves the clock: it must start with `Needs::Clock`");
+        assert!(!self.0.real_time, "this test moves the clock: it must start with `Needs::Clock`");
         self.test_clock(Some(now_ms));
     }
 
@@ -266,10 +310,13 @@ impl Server {
         self.set_clock(now);
     }
 
-    /// Everything that lies in the data folder, byte by byte.
+    /// Everything that lies in the data folder and in the database, byte by byte.
     pub fn dump(&self) -> Vec<u8> {
         let mut dump = Vec::new();
         let mut folders = vec![self.data_folder()];
+        if let Some(database) = &self.0.database {
+            folders.push(cluster().files(database));
+        }
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).expect("readable").flatten() {
                 if entry.path().is_dir() {
@@ -280,6 +327,11 @@ impl Server {
             }
         }
         dump
+    }
+
+    /// What else than the data folder a command needs to work on the same users: a variable.
+    pub fn database(&self) -> Option<(&'static str, &str)> {
+        self.0.database.as_deref().map(|database| ("MATRIX_2FA_DATABASE", database))
     }
 
     /// Everything that it logged so far.
@@ -299,6 +351,14 @@ impl Server {
 
     fn process(&self) -> &Process {
         self.0.process.as_ref().expect("this test must start with `Needs::Process`")
+    }
+}
+
+/// Copies key files from one key folder to another, which is made.
+fn copy_keys(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a key folder");
+    for file in fs::read_dir(from).expect("a key folder").flatten() {
+        fs::copy(file.path(), to.join(file.file_name())).expect("a key file");
     }
 }
 

@@ -8,6 +8,9 @@
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
 //! ```
 //!
+//! With `LOAD_DATABASE=postgres://..` the store is that database, which must be empty, and DATA only holds the key; `LOAD_LANES` and `LOAD_BATCH`
+//! say how many transactions run side by side and how many commits share one.
+//!
 //! All but the first make the users in an empty folder first and write a body a line for wrk. Servers take a free port and print their URL;
 //! a line on standard input before it starts the measurement of `store`.
 
@@ -17,10 +20,12 @@ mod seed;
 mod serve;
 mod store;
 
-use std::{path::Path, sync::Arc};
+use std::{env, path::Path, sync::Arc};
 
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::{Engine, EngineSettings, Keyring, OsRandom, SystemClock};
+use matrix_2fa_store::Store;
+use matrix_2fa_store_postgres::PostgresStore;
 use matrix_2fa_store_sled::{Options, SledStore};
 
 /// As the real server has it; the baseline has it too.
@@ -31,20 +36,38 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// The store and the keys where `matrix-2fa serve --data DATA` has them.
 struct Bench {
-    store: Arc<SledStore>,
+    store: Arc<dyn Store>,
     engine: Engine,
 }
 
 impl Bench {
     async fn open(data: &Path) -> Result<Self, Failure> {
         std::fs::create_dir_all(data)?;
-        let options = Options { cache_bytes: 1 << 30, ..Options::default() };
-        let store = Arc::new(SledStore::open(&data.join("store"), options)?);
+        let (store, clock) = match env::var("LOAD_DATABASE") {
+            Ok(address) => database(&address).await?,
+            Err(_) => embedded(&data.join("store"))?,
+        };
         let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let engine = Engine::new(store.clone(), keys, clock, Arc::new(OsRandom), EngineSettings::default());
         Ok(Self { store, engine })
     }
+}
+
+type Opened = (Arc<dyn Store>, Arc<dyn Clock>);
+
+fn embedded(folder: &Path) -> Result<Opened, Failure> {
+    let options = Options { cache_bytes: 1 << 30, ..Options::default() };
+    Ok((Arc::new(SledStore::open(folder, options)?), Arc::new(SystemClock)))
+}
+
+async fn database(address: &str) -> Result<Opened, Failure> {
+    let mut options = matrix_2fa_store_postgres::Options::default();
+    let number = |variable| env::var(variable).ok().map(|number| number.parse::<usize>()).transpose();
+    options.lanes = number("LOAD_LANES")?.unwrap_or(options.lanes);
+    options.batch = number("LOAD_BATCH")?.unwrap_or(options.batch);
+    let store = PostgresStore::open(&address.parse()?, options).await?;
+    let clock = store.clock();
+    Ok((Arc::new(store), clock))
 }
 
 /// One worker: the server is measured on one core. The committing thread shares it.

@@ -1,13 +1,9 @@
 //! `matrix-2fa admin`: for the day when somebody lost the phone and the recovery codes, or the server its newest data. Every act is audited.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 use matrix_2fa_core::{Event, EventKind, Timestamp, event::Origin, event::SERVER};
-use matrix_2fa_engine::SystemClock;
 
 use crate::{
     console,
@@ -30,7 +26,7 @@ pub enum Command {
         #[command(flatten)]
         flags: DataFlags,
     },
-    /// Say that the store was restored from a backup, and make it safe; the server must be stopped
+    /// Say that the store was restored from a backup, and make it safe; all servers must be stopped
     ///
     /// What was used after the backup was made is unknown, so all of it ends: every recovery code, every login, every enrollment that was not
     /// confirmed. Codes up to now are refused; authenticators stay, and the next code of each works. If it is cut short, run it again.
@@ -70,7 +66,7 @@ fn moment(text: &str) -> Result<SystemTime, humantime::TimestampError> {
 }
 
 async fn restored(since: Timestamp, settings: &Settings) -> Result<(), Failure> {
-    let Data { engine, host, guard, .. } = Data::open_unguarded(settings, Arc::new(SystemClock)).await?;
+    let Data { engine, host, guard, .. } = Data::open_unguarded(settings).await?;
     if since > engine.now() {
         return Err(Failure::start("--since: that moment is still to come"));
     }

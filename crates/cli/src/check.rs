@@ -1,20 +1,20 @@
 //! `matrix-2fa check`: everything that a server should be told before its users find out. A line for each thing, and exit code 1 if
 //! something is wrong. It changes nothing.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use matrix_2fa_core::{
     Account, Params,
     drift::{CodeOffsets, steps_from},
 };
-use matrix_2fa_engine::{Engine, SystemClock};
+use matrix_2fa_engine::Engine;
 
 use crate::{
     console,
-    data::{self, Data},
+    data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
-    time_source,
+    storage, time_source,
 };
 
 /// Accounts that are looked at in one step.
@@ -32,6 +32,12 @@ async fn check(settings: &Settings) -> Result<(), Failure> {
     report.ok("limits", &settings.odds_in_words());
     report.proxies(settings);
     report.modes(settings);
+    if settings.database.is_some() {
+        report.ok(
+            "database",
+            "its clock is the one that counts; its own settings, backups and replicas are not looked at",
+        );
+    }
     report.clock(settings.time_source.as_deref()).await;
     match open(settings).await {
         Ok(engine) => {
@@ -50,7 +56,7 @@ async fn open(settings: &Settings) -> Result<Engine, Failure> {
     if !keys.is_dir() {
         return Err(Failure::start(format!("the key folder {} is missing", keys.display())));
     }
-    let data = Data::open_unguarded(settings, Arc::new(SystemClock)).await?;
+    let data = Data::open_unguarded(settings).await?;
     data.guard.judge().await?;
     Ok(data.engine)
 }
@@ -86,7 +92,8 @@ impl Report {
         let mut exposed = Vec::new();
         let keys = settings.key_folder();
         let files = fs::read_dir(&keys).into_iter().flatten().flatten().map(|file| file.path()).collect::<Vec<_>>();
-        for path in [settings.data.clone(), data::store_folder(&settings.data), keys].into_iter().chain(files) {
+        let store = settings.database.is_none().then(|| storage::folder(settings));
+        for path in [settings.data.clone(), keys].into_iter().chain(store).chain(files) {
             match fs::metadata(&path) {
                 Ok(found) if found.permissions().mode() & 0o077 != 0 => {
                     exposed.push(format!("{} (mode {:03o})", path.display(), found.permissions().mode() & 0o777));

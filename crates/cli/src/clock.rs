@@ -1,4 +1,5 @@
-//! The server's clock. With the feature `test-clock` it stands still, begins at the real time, and obeys `POST /_test/clock`.
+//! The server's clock, which is its store's. With the feature `test-clock` it stands still, begins at the store's time, and obeys
+//! `POST /_test/clock`.
 
 use std::sync::Arc;
 
@@ -16,17 +17,17 @@ pub const WARNING: Option<&str> = if cfg!(feature = "test-clock") {
 
 /// The clock, and the routes that come with it.
 #[cfg(not(feature = "test-clock"))]
-pub fn clock() -> (Arc<dyn Clock>, Router) {
-    (Arc::new(matrix_2fa_engine::SystemClock), Router::new())
+pub fn clock(store: Arc<dyn Clock>) -> (Arc<dyn Clock>, Router) {
+    (store, Router::new())
 }
 
 /// The clock, and the routes that come with it.
 #[cfg(feature = "test-clock")]
-pub fn clock() -> (Arc<dyn Clock>, Router) {
+pub fn clock(store: Arc<dyn Clock>) -> (Arc<dyn Clock>, Router) {
     use axum::routing::get;
     use matrix_2fa_core::MockClock;
 
-    let clock = MockClock::new(matrix_2fa_engine::SystemClock.now());
+    let clock = MockClock::new(store.now());
     let route = get(test::show).post(test::set);
     (Arc::new(clock.clone()), Router::new().route("/_test/clock", route).with_state(clock))
 }

@@ -1,5 +1,5 @@
 //! What an administrator lets the server do. A running server holds its store alone, so it is told over a socket in its data folder; if none
-//! runs, the same act is done here, over the store itself. One [`Act`], one function, two places.
+//! runs there, the same act is done here, over the store itself. One [`Act`], one function, two places.
 
 mod client;
 mod perform;
@@ -7,9 +7,8 @@ mod socket;
 
 pub use socket::serve;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
-use matrix_2fa_engine::SystemClock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -73,8 +72,9 @@ pub fn run(act: Act, settings: &Settings) -> Result<(), Failure> {
         if let Some(running) = client::connect(&socket_file(settings)).await? {
             return running.ask(&act, hear).await;
         }
-        let data = Data::open_existing(settings, Arc::new(SystemClock)).await?;
-        let mut heard = start(act, data, false);
+        let data = Data::open_existing(settings).await?;
+        // Servers may be running over a database, elsewhere.
+        let mut heard = start(act, data, settings.database.is_some());
         while let Some(heard) = heard.recv().await {
             if let Some(end) = hear(heard) {
                 return end;

@@ -1,5 +1,5 @@
-//! The data folder: `store/` is the database, `keys/` has the keys that seal the secrets in it, `control.sock` is where the commands reach
-//! the running server, and `marker.json` tells a restored store. Keys and marker can lie elsewhere.
+//! The data folder: `keys/` has the keys that seal the secrets in the store, which lies in `store/` or in a database; `control.sock` is where the
+//! commands reach the running server, and `marker.json` tells a restored store. Keys and marker can lie elsewhere.
 
 use std::{
     fs::DirBuilder,
@@ -12,11 +12,16 @@ use matrix_2fa_core::Clock;
 use matrix_2fa_engine::{Engine, Keyring, OsRandom};
 use matrix_2fa_homeserver::LocalHomeserver;
 use matrix_2fa_store::Store;
-use matrix_2fa_store_sled::{Options, SledStore};
 
-use crate::{console, failure::Failure, guard::Guard, settings::Settings};
+use crate::{
+    console,
+    failure::Failure,
+    guard::Guard,
+    settings::Settings,
+    storage::{self, Storage},
+};
 
-/// Everything that lives in the data folder, opened.
+/// Everything that a server works on, opened.
 #[derive(Clone)]
 pub struct Data {
     pub store: Arc<dyn Store>,
@@ -27,28 +32,33 @@ pub struct Data {
 }
 
 impl Data {
-    /// Opens the folder; makes it, for its owner only, if it does not exist.
-    pub async fn open_or_create(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    /// Opens the folder; makes it, for its owner only, if it does not exist. `tell` may put another clock before the store's.
+    pub async fn open_or_create(
+        settings: &Settings,
+        tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>,
+    ) -> Result<Self, Failure> {
         make_folder(&settings.data)?;
-        Self::open(settings, clock).await?.guarded().await
+        Self::open(settings, tell).await?.guarded().await
     }
 
     /// Opens a folder that a server has used before.
-    pub async fn open_existing(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        Self::open_unguarded(settings, clock).await?.guarded().await
+    pub async fn open_existing(settings: &Settings) -> Result<Self, Failure> {
+        Self::open_unguarded(settings).await?.guarded().await
     }
 
     /// The same, also if the store was restored from a backup and may not be used yet.
-    pub async fn open_unguarded(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        if !store_folder(&settings.data).is_dir() {
+    pub async fn open_unguarded(settings: &Settings) -> Result<Self, Failure> {
+        let used = if settings.database.is_some() { settings.key_folder() } else { storage::folder(settings) };
+        if !used.is_dir() {
             let folder = settings.data.display();
             return Err(Failure::start(format!("{folder} is not the data folder of a server; name it with --data")));
         }
-        Self::open(settings, clock).await
+        Self::open(settings, |clock| clock).await
     }
 
-    async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let store = open_store(settings).await?;
+    async fn open(settings: &Settings, tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>) -> Result<Self, Failure> {
+        let Storage { store, clock } = Storage::open(settings).await?;
+        let clock = tell(clock);
         let guard = Guard::open(Arc::clone(&store), Arc::clone(&clock), settings.state_folder()).await?;
         let random = Arc::new(OsRandom);
         let key_folder = settings.key_folder();
@@ -71,21 +81,6 @@ impl Data {
     }
 }
 
-/// Opens the store; makes it if there is none.
-pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-    let path = store_folder(&settings.data);
-    warn_if_open(&settings.data);
-    warn_if_open(&path);
-    let options = Options { cache_bytes: settings.cache_mib.saturating_mul(1024 * 1024), ..Options::default() };
-    // Opening repairs a store that was killed, which can take a while.
-    let opened = tokio::task::spawn_blocking(move || SledStore::open(&path, options)).await;
-    let store = opened.map_err(|error| Failure::because(&error))?.map_err(|error| Failure::because(&error))?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    #[cfg(feature = "faults")]
-    let store = crate::faulty::wrap(store);
-    Ok(store)
-}
-
 /// Makes a folder for its owner only, if it does not exist.
 pub fn make_folder(folder: &Path) -> Result<(), Failure> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
@@ -95,7 +90,7 @@ pub fn make_folder(folder: &Path) -> Result<(), Failure> {
 
 /// We make these folders for their owner alone. One that was there before may be open to others on purpose (to a backup), so this is no
 /// reason not to start; key files are strictly their owner's.
-fn warn_if_open(folder: &Path) {
+pub fn warn_if_open(folder: &Path) {
     let mode = folder.metadata().map_or(0, |folder| folder.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
         let shown = folder.display();
@@ -103,9 +98,4 @@ fn warn_if_open(folder: &Path) {
             "others on this machine can look into {shown} (mode {mode:03o}): run chmod 700 {shown}"
         ));
     }
-}
-
-/// Where the store is.
-pub fn store_folder(data: &Path) -> PathBuf {
-    data.join("store")
 }

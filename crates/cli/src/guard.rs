@@ -71,7 +71,10 @@ impl Guard {
             OsRandom.fill(&mut id);
             let store = id.iter().map(|byte| format!("{byte:02x}")).collect();
             let life = Life { store, count: 0, at: guard.clock.now(), state: State::Whole };
-            guard.save(None, &life, None).await?;
+            if !guard.save(None, &life, None).await? {
+                // Another server over the same database was first, and named it.
+                return Ok(guard);
+            }
             if let Some(marker) = read_marker(&guard.marker)? {
                 let marker = marker.store;
                 tracing::warn!(marker, "this store is new; the marker of another one is replaced");
@@ -93,7 +96,7 @@ impl Guard {
         match life.state {
             State::Whole => {}
             State::Filling => {
-                let reason = "the store is half restored: remove its folder (store) and run matrix-2fa restore again";
+                let reason = "the store is half restored: remove it (the folder store, or the database) and run matrix-2fa restore again";
                 return Err(Failure::start(reason));
             }
             State::Restored(since) => return Err(restored("the store was restored from a backup", since)),
@@ -101,7 +104,7 @@ impl Guard {
         let file = self.marker.display();
         match read_marker(&self.marker)? {
             Some(marker) if marker.store != life.store => Err(Failure::start(format!(
-                "the marker {file} belongs to another store than the one in the data folder; \
+                "the marker {file} belongs to another store than this one; \
                  if that is as it should be, remove the marker"
             ))),
             Some(marker) if marker.count > life.count => {

@@ -1,9 +1,10 @@
 //! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
-//! folder, and `guard.rs` asks whether it is an old copy · `serve.rs`, `admin.rs`, `check.rs`, `keys.rs`, `backup.rs` and `restore.rs`
-//! are the commands, and `control.rs` has the running server do them · `connections.rs` accepts connections · `proxies.rs` says whose
-//! they are · `clock.rs` is the wall clock, or the one that tests move · `time_source.rs` compares it with another.
+//! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
+//! `check.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the commands, and `control.rs` has the running server do them ·
+//! `connections.rs` accepts connections · `proxies.rs` says whose they are · `clock.rs` is the wall clock, or the one that tests move ·
+//! `time_source.rs` compares it with another.
 
 mod admin;
 mod archive;
@@ -23,6 +24,7 @@ mod proxies;
 mod restore;
 mod serve;
 mod settings;
+mod storage;
 mod time_source;
 
 use std::process::ExitCode;
@@ -58,7 +60,9 @@ enum Command {
     /// Help a user who is locked out, or a server that lost its newest data
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Look whether everything is as it should be: limits, folder, keys, seeds, clock; the server must be stopped
+    /// Look whether everything is as it should be: limits, folder, keys, seeds, clock
+    ///
+    /// A server with its store in the data folder must be stopped, because it has it locked; with a database servers may go on.
     #[command(after_help = SETTINGS_HELP)]
     Check(#[command(flatten)] Box<Flags>),
     /// Rotate and check the keys that seal the secrets in the store
@@ -69,7 +73,7 @@ enum Command {
     /// A copy of the store's folder is worth nothing while the server runs: take this. The file holds password hashes and sealed secrets and
     /// is readable by its owner alone. The key files are kept apart from it: who has both can make everybody's codes.
     Backup(backup::Arguments),
-    /// Bring a backup into an empty data folder
+    /// Bring a backup into an empty data folder, or into an empty database
     Restore(restore::Arguments),
 }
 

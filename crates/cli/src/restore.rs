@@ -21,6 +21,7 @@ use crate::{
     failure::{Failure, chain},
     guard::{self, LIFE, Life, META, State},
     settings::{Flags, Settings},
+    storage::Storage,
 };
 
 /// Commits under way at the same time, which share a flush; and events or records in one of them.
@@ -51,7 +52,7 @@ async fn restore(file: &Path, settings: &Settings) -> Result<(), Failure> {
         |error: &(dyn std::error::Error + 'static)| Failure::start(format!("{}: {}", file.display(), chain(error)));
     let mut reader = Reader::open(file).map_err(|error| unfit(&error))?;
     data::make_folder(&settings.data)?;
-    let store = data::open_store(settings).await?;
+    let Storage { store, .. } = Storage::open(settings).await?;
     let begun = begin(&*store, settings, reader.header.made_at).await?;
 
     let mut filling = Filling::new(Arc::clone(&store));
@@ -82,7 +83,7 @@ async fn restore(file: &Path, settings: &Settings) -> Result<(), Failure> {
     }
 
     let made_at = guard::time(reader.header.made_at);
-    console::say(&format!("{entries} entries of {made_at} are in {}", settings.data.display()));
+    console::say(&format!("{entries} entries of {made_at} are in {}", settings.place()));
     if !keys {
         console::say(&format!(
             "put the key files into {} before you start the server",
@@ -101,27 +102,32 @@ async fn restore(file: &Path, settings: &Settings) -> Result<(), Failure> {
 
 /// Makes sure that the store is empty, and marks it as not to be used. Gives the version of the mark.
 async fn begin(store: &dyn Store, settings: &Settings, at: matrix_2fa_core::Timestamp) -> Result<u64, Failure> {
-    let folder = settings.data.display();
+    let place = settings.place();
+    let full = || Failure::start(format!("{place} has a store already: restore into {}", empty(settings)));
     match guard::load(store).await? {
         Some((_, Life { state: State::Filling, .. })) => {
             return Err(Failure::start(format!(
-                "a restore into {folder} was cut short: remove the folder store in it and run it again"
+                "a restore into {place} was cut short: {} and run it again",
+                if settings.database.is_some() { "make it an empty database" } else { "remove the folder store in it" }
             )));
         }
-        Some(_) => {
-            return Err(Failure::start(format!("{folder} has a store already: restore into an empty folder (--data)")));
-        }
+        Some(_) => return Err(full()),
         None => {}
     }
     let users = store.users(None, 1).await.map_err(|error| Failure::because(&error))?;
     if !users.is_empty() {
-        return Err(Failure::start(format!("{folder} has a store already: restore into an empty folder (--data)")));
+        return Err(full());
     }
     let life = Life { store: "filling".to_owned(), count: 0, at, state: State::Filling };
     if guard::save(store, None, &life, None).await? {
         return Ok(1);
     }
-    Err(Failure::start(format!("another process uses {folder}")))
+    Err(Failure::start(format!("another process uses {place}")))
+}
+
+/// What a backup can be restored into.
+fn empty(settings: &Settings) -> &'static str {
+    if settings.database.is_some() { "an empty database (--database)" } else { "an empty folder (--data)" }
 }
 
 /// Commits entries as they come.

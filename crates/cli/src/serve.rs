@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use matrix_2fa::TwoFactor;
 use matrix_2fa_engine::Engine;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
@@ -49,8 +50,13 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
-    let (clock, clock_routes) = clock::clock();
-    let data = Data::open_or_create(settings, clock).await?;
+    let mut clock_routes = Router::new();
+    let data = Data::open_or_create(settings, |clock| {
+        let (clock, routes) = clock::clock(clock);
+        clock_routes = routes;
+        clock
+    })
+    .await?;
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
     let Data { store, engine, host, guard, .. } = data;
     let upkeep = {
@@ -101,8 +107,9 @@ async fn finish_rotation(engine: &Engine) {
 async fn beat(guard: &Guard) {
     loop {
         tokio::time::sleep(BEAT).await;
-        if let Err(failure) = guard.beat().await {
-            tracing::error!(%failure, "a restored backup may not be noticed");
+        // A database can be restored while servers run: their markers then stay ahead of it, and none of them starts again over it.
+        if let Err(failure) = guard.admit().await {
+            tracing::error!(%failure, "the store was restored while it was served, or cannot be reached");
         }
     }
 }
@@ -149,7 +156,10 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
 
 fn start_log(filter: &str) -> Result<(), Failure> {
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
-    let filter = EnvFilter::builder().parse(filter).map_err(bad)?;
+    // These libraries tell every step that they take, which drowns everything else; who wants that names them.
+    let loud = ["refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
+    let quiet: String = loud.map(|library| format!("{library}=warn,")).collect();
+    let filter = EnvFilter::builder().parse(format!("{quiet}{filter}")).map_err(bad)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining about a closed stderr on stderr would panic.
     let log = log.log_internal_errors(false);

@@ -1,5 +1,6 @@
 //! Settings: defaults, then the TOML file, then `MATRIX_2FA_*`, then flags.
 
+mod database;
 mod flags;
 mod lifetime;
 mod limits;
@@ -7,6 +8,7 @@ mod merge;
 mod networks;
 mod pages;
 
+pub use database::DatabaseUrl;
 pub use flags::{DataFlags, Flags};
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -35,6 +37,9 @@ pub struct Settings {
     pub keys: Option<PathBuf>,
     #[serde(default)]
     pub state: Option<PathBuf>,
+    #[serde(default)]
+    pub database: Option<DatabaseUrl>,
+    pub database_connections: usize,
     pub server_name: String,
     pub open_registration: bool,
     pub policy: Policy,
@@ -103,6 +108,9 @@ impl Settings {
                 return bad(key, &format!("write a number from {} to {}, not {given}", range.start(), range.end()));
             }
         }
+        if self.database_connections < 2 {
+            return bad("database_connections", "there must be at least two: one that writes and one that reads");
+        }
         if self.issuer.as_deref().is_some_and(|issuer| issuer.is_empty() || issuer.contains([':', '\n'])) {
             return bad("issuer", "write a name without a colon");
         }
@@ -122,6 +130,11 @@ impl Settings {
     /// Where the marker is that tells a restored store.
     pub fn state_folder(&self) -> PathBuf {
         self.state.clone().unwrap_or_else(|| self.data.clone())
+    }
+
+    /// Where the users are, for people.
+    pub fn place(&self) -> String {
+        self.database.as_ref().map_or_else(|| self.data.display().to_string(), |_| "the database".to_owned())
     }
 
     /// The part that the homeserver needs.

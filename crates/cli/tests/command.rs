@@ -165,7 +165,7 @@ fn help_of_reset_names_only_what_matters_to_it() {
     let help = program(folder.path()).args(["admin", "reset", "--help"]).output().expect("runs");
     let help = String::from_utf8(help.stdout).expect("UTF-8");
     let flags = help.split_whitespace().filter(|word| word.starts_with("--")).collect::<Vec<_>>();
-    assert_eq!(flags, ["--config", "--data", "--server-name", "--help"], "{help}");
+    assert_eq!(flags, ["--config", "--data", "--database", "--server-name", "--help"], "{help}");
 }
 
 #[test]
@@ -283,6 +283,8 @@ fn help_names_every_setting() {
         "--config",
         "--listen",
         "--data",
+        "--database",
+        "--database-connections",
         "--keys",
         "--state",
         "--server-name",
@@ -396,4 +398,35 @@ fn with_the_feature_the_clock_obeys_and_the_server_says_so_first() {
     assert!(line.contains("warning") && line.contains("for tests") && line.contains("/_test/clock"), "{line}");
     assert_eq!(server.post("/_test/clock", r#"{"now_ms": 12345}"#), (200, r#"{"now_ms":12345}"#.to_owned()));
     assert_eq!(server.post("/_test/clock", r#"{"now_ms": "x"}"#).0, 400);
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_one_line_without_its_password() {
+    let folder = folder();
+    let without_password = |command: &mut Command, words: &[&str]| {
+        let output = command.output().expect("runs");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("hunter2"), "{}", String::from_utf8_lossy(&said));
+        refuses(command, words);
+    };
+    for (url, words) in [
+        ("mysql://u:hunter2@127.0.0.1/x", ["database", "postgres://"]),
+        ("postgres://u:hunter2@127.0.0.1:port/x", ["database", "port"]),
+        ("postgres://u:hunter2@127.0.0.1:1/x", ["database", "refused"]),
+        ("postgres://u:hunter2@127.0.0.1:1/x?sslmode=prefer", ["database", "verify-full"]),
+        ("postgres://u:hunter2@127.0.0.1:1/x?sslrootcert=nowhere.pem", ["database", "nowhere.pem"]),
+    ] {
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        without_password(program(folder.path()).args(serve).args(["--database", url]), &words);
+        without_password(program(folder.path()).args(serve).env("MATRIX_2FA_DATABASE", url), &words);
+    }
+    let file = folder.path().join("matrix-2fa.toml");
+    for content in
+        ["database = \"postgres://u:hunter2@127.0.0.1/x", "database = [\"postgres://u:hunter2@127.0.0.1/x\"]"]
+    {
+        fs::write(&file, content).expect("writes");
+        without_password(program(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]), &["matrix-2fa.toml"]);
+    }
+    fs::write(&file, "database_connections = 1").expect("writes");
+    refuses(program(folder.path()).arg("serve"), &["database_connections", "two"]);
 }

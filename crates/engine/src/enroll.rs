@@ -95,11 +95,11 @@ impl Engine {
         code: &str,
     ) -> Result<Confirmed, EngineError> {
         let _turn = self.gate.enter_slow(user).await;
-        let cx = self.context(user, from);
         let bound_to = self.token_digest(token);
         let code = TotpCode::parse(code);
         let account = self.account(user).await?;
         let decide = |account: &Account, set: Option<RecoverySet>| {
+            let cx = self.context(user, from);
             let seed = match account.confirmable(&cx, id, &bound_to) {
                 Some(pending) => self.keys.open(user, id, &pending.seed)?,
                 None => Seed::from_bytes(Vec::new()),
@@ -109,12 +109,13 @@ impl Engine {
         };
         // The commit that confirms a first factor must carry its recovery codes, and their hashing is slow: only for a right code.
         let first = matches!(decide(&account, None)?.outcome, Confirmation::Confirmed { first: true, .. });
-        let fresh = if first { Some(self.fresh_recovery_set(cx.now, self.renewal_place(user)?).await?) } else { None };
+        let fresh =
+            if first { Some(self.fresh_recovery_set(self.now(), self.renewal_place(user)?).await?) } else { None };
         let set = fresh.as_ref().map(|(set, _)| set);
         let decided = |account: &Account| {
             let transition = decide(account, set.cloned())?;
             let confirmed = matches!(transition.outcome, Confirmation::Confirmed { .. });
-            let page = if confirmed { self.page_changes(from.page.as_ref(), cx.now)? } else { Vec::new() };
+            let page = if confirmed { self.page_changes(from.page.as_ref(), self.now())? } else { Vec::new() };
             Ok((transition, page))
         };
         let confirmation = self.transact(user, decided).await?;

@@ -144,19 +144,29 @@ impl Keyring {
 
     /// A key file that is there already was made by a start that got no further, or was put there for this store.
     async fn create(folder: &Path, store: &dyn Store, random: &dyn Random) -> Result<Self, KeyError> {
-        let key = match file::list(folder)?.as_slice() {
-            [] => file::create(folder, random)?,
-            [id] => file::read(folder, id)?.ok_or_else(|| KeyError::Missing(file::path(folder, id)))?,
+        let (key, is_ours) = match file::list(folder)?.as_slice() {
+            [] => (file::create(folder, random)?, true),
+            [id] => (file::read(folder, id)?.ok_or_else(|| KeyError::Missing(file::path(folder, id)))?, false),
             _ => return Err(KeyError::Several(folder.to_owned())),
         };
         let mut digest_key = Zeroizing::new([0; 32]);
         random.fill(digest_key.as_mut());
         let first = KeySet::first(&key, &digest_key, random)?;
         if !set::save(store, 0, &first, None).await? {
-            let reason = "another server is setting up this store; start again";
-            return Err(StoreError::Unavailable(reason.into()).into());
+            return Self::join(folder, store, is_ours.then_some(key)).await;
         }
         Ok(Self::new(Some(folder), digest_key, key, 1))
+    }
+
+    /// Another server has set up this store in the same moment. The key that we made for it seals nothing; left behind, it would pass for
+    /// the one to back up. (It seals something if that server found it in the same folder.)
+    async fn join(folder: &Path, store: &dyn Store, made: Option<Key>) -> Result<Self, KeyError> {
+        let Some(stored) = set::load(store).await? else { return Err(KeyError::Unknown(folder.to_owned())) };
+        if let Some(made) = made.filter(|made| stored.set.ids().all(|id| id != made.id)) {
+            let path = file::path(folder, &made.id);
+            std::fs::remove_file(&path).map_err(|source| KeyError::Io { path, source })?;
+        }
+        Self::open_set(folder, &stored)
     }
 
     /// A keyed digest. `label` keeps uses apart. Rotations do not change it.

@@ -52,10 +52,11 @@ impl Engine {
     ) -> Result<Verdict, EngineError> {
         let _turn = self.gate.enter(user).await;
         let code = TotpCode::parse(code);
-        let cx = self.context(user, from);
         let mut timed = None;
         let outcome = self
             .transact(user, |account| {
+                // After the load, which brought the time of a store that has a clock of its own.
+                let cx = self.context(user, from);
                 let seeds = self.opened_seeds(user, account)?;
                 let transition = account.verify_totp(&cx, code.as_ref(), &seeds);
                 timed =
@@ -99,9 +100,9 @@ impl Engine {
         on_success: Vec<RecordChange>,
     ) -> Result<Verdict, EngineError> {
         let _turn = self.gate.enter_slow(user).await;
-        let cx = self.context(user, from);
         let id = self.reservation_id();
-        match self.transact(user, |account| Ok((account.reserve_recovery(&cx, id), Vec::new()))).await? {
+        let reserve = |account: &Account| account.reserve_recovery(&self.context(user, from), id);
+        match self.transact(user, |account| Ok((reserve(account), Vec::new()))).await? {
             ReserveOutcome::Reserved => {}
             ReserveOutcome::Wait(until) => return Ok(Verdict::Wait(until)),
             ReserveOutcome::NotEnrolled => return Ok(Verdict::NotEnrolled),
@@ -131,9 +132,8 @@ impl Engine {
         let Some(digest) = self.checks.place(user)?.hash_codes(vec![code], *salt, *params).await?.pop() else {
             return Ok(SettleOutcome::Stale);
         };
-        let cx = self.context(user, from);
         self.transact(user, |account| {
-            let transition = account.settle_recovery(&cx, id, salt, &digest);
+            let transition = account.settle_recovery(&self.context(user, from), id, salt, &digest);
             let verified = matches!(transition.outcome, SettleOutcome::Verified { .. });
             Ok((transition, if verified { on_success.clone() } else { Vec::new() }))
         })

@@ -5,7 +5,12 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -13,7 +18,7 @@ use matrix_2fa_core::{
     EventKind, MockClock, Params, Seed, Stage, Timestamp, event::SERVER, recovery::HashParams, totp::code_at,
 };
 use matrix_2fa_engine::{
-    Engine, EngineError, EngineSettings, KeyError, Keyring, Origination, OsRandom, enroll::Confirmed,
+    Engine, EngineError, EngineSettings, KeyError, Keyring, Origination, OsRandom, Random, enroll::Confirmed,
     rotation::RotationError, verify::Verdict,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, MemoryStore, Store};
@@ -286,4 +291,41 @@ async fn logins_during_rotations_all_succeed() {
         logins += 1;
     }
     rotations.await.unwrap();
+}
+
+/// While somebody draws the first random number, another server sets up the store.
+struct Meanwhile {
+    store: Arc<MemoryStore>,
+    keys: PathBuf,
+    done: AtomicBool,
+}
+
+impl Random for Meanwhile {
+    fn fill(&self, bytes: &mut [u8]) {
+        if !self.done.swap(true, Ordering::SeqCst) {
+            let other = pin!(Keyring::open_or_create(&self.keys, &*self.store, &OsRandom));
+            assert!(
+                other.poll(&mut Context::from_waker(Waker::noop())).is_ready(),
+                "a store in memory waits for nobody"
+            );
+        }
+        OsRandom.fill(bytes);
+    }
+}
+
+#[tokio::test]
+async fn who_sets_up_a_store_a_moment_late_leaves_no_key_that_is_not_the_one() {
+    for same_folder in [false, true] {
+        let bench = Bench::new();
+        let theirs = if same_folder { bench.keys() } else { bench.folder.path().join("theirs") };
+        let random = Meanwhile { store: bench.store.clone(), keys: theirs.clone(), done: AtomicBool::new(false) };
+        let opened = Keyring::open_or_create(&bench.keys(), &*bench.store, &random).await;
+        let files = |folder: &Path| fs::read_dir(folder).unwrap().count();
+        assert_eq!(files(&theirs), 1);
+        match opened {
+            Ok(ours) => assert_eq!((same_folder, ours.active()), (true, bench.open(&theirs).await.unwrap().active())),
+            Err(error) => assert!(!same_folder && matches!(error, KeyError::Missing(_)), "{error}"),
+        }
+        assert_eq!(files(&bench.keys()), usize::from(same_folder));
+    }
 }

@@ -184,6 +184,7 @@ event-removed = Ein Authenticator wurde entfernt
 event-off = Die Zwei-Faktor-Anmeldung wurde ausgeschaltet
 event-reset = Die Administration hat alle zweiten Faktoren entfernt
 event-forgotten = Das Konto wurde gelöscht
+event-restored = Der Server wurde aus einer Sicherung wiederhergestellt: die Wiederherstellungscodes gelten nicht mehr
 done-renamed = Der Name ist gespeichert.
 done-removed = Der Authenticator ist entfernt. Seine Codes gelten nicht mehr.
 done-off = Die Zwei-Faktor-Anmeldung ist aus.

@@ -184,6 +184,7 @@ event-removed = An authenticator was removed
 event-off = Two-factor authentication was turned off
 event-reset = An administrator removed every second factor
 event-forgotten = The account was deleted
+event-restored = The server was restored from a backup: the recovery codes ended
 done-renamed = The name is saved.
 done-removed = The authenticator is removed. Its codes do not work any more.
 done-off = Two-factor authentication is off.

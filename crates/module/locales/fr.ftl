@@ -184,6 +184,7 @@ event-removed = Un authentificateur a été retiré
 event-off = L’authentification à deux facteurs a été désactivée
 event-reset = L’administration a retiré tous les seconds facteurs
 event-forgotten = Le compte a été supprimé
+event-restored = Le serveur a été restauré depuis une sauvegarde : les codes de secours ne sont plus valables
 done-renamed = Le nom est enregistré.
 done-removed = L’authentificateur est retiré. Ses codes ne marchent plus.
 done-off = L’authentification à deux facteurs est désactivée.

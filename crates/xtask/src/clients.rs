@@ -1,5 +1,6 @@
-//! What the real-client tests need: oathtool, chromium, zbarimg, matrix-nio and pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Everything but oathtool
-//! goes under target/; versions are pinned in tests/clients.
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), and for the real clients matrix-nio and
+//! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
+//! tests/clients.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,12 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
     let shell = &workspace.shell;
     let sources: PathBuf = workspace.metadata.workspace_root.join("tests/clients").into();
     oathtool(workspace)?;
-    for program in ["curl", "jq", "strace"] {
+    for program in ["curl", "jq", "strace", "faketime"] {
         debian(shell, program, program, &["--version"])?;
     }
+    // Its programs lie beside the path, so that several versions can be installed.
+    debian(shell, "sh", "postgresql", &["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"])?;
+    debian(shell, "openssl", "openssl", &["version"])?;
     debian(shell, "chromium", "chromium", &["--version"])?;
     debian(shell, "zbarimg", "zbar-tools", &["--version"])?;
     let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
@@ -38,11 +42,12 @@ fn debian(shell: &Shell, program: &str, package: &str, probe: &[&str]) -> Result
     if works() {
         return Ok(());
     }
-    let how =
-        format!("cannot install {program}: install it yourself (on Debian: the package {package}) and run this again");
+    let how = format!(
+        "cannot install {package}: install it yourself (on Debian: the package of that name) and run this again"
+    );
     let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
     ensure!(root, "{how}; as root this command would do it");
-    eprintln!("\n{program} is missing: installing Debian's {package}");
+    eprintln!("\ninstalling Debian's {package}");
     let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
     cmd!(shell, "apt-get update -qq").run().with_context(|| how.clone())?;
     cmd!(shell, "apt-get install -y -qq {package}").run().with_context(|| how.clone())?;

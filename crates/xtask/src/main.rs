@@ -48,6 +48,9 @@ enum Chore {
         /// Fail tests that cannot say anything about a foreign server (they need its clock or its process).
         #[arg(long)]
         strict: bool,
+        /// Give every server a database of its own in a PostgreSQL that the suite starts, instead of a store in its data folder.
+        #[arg(long)]
+        database: bool,
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
@@ -83,13 +86,16 @@ fn main() -> Result<()> {
         Chore::Deny => checks::deny(&workspace),
         Chore::Fuzz { seconds } => proofs::fuzz(&workspace, seconds),
         Chore::Mutants { file } => proofs::mutants(&workspace, file.as_deref()),
-        Chore::Conformance { base_url, strict, filter } => {
+        Chore::Conformance { base_url, strict, database, filter } => {
             let environment = match base_url {
                 Some(url) => vec![("CONFORMANCE_BASE_URL", url.into())],
                 None => servers::build(&workspace)?,
             };
             if strict {
                 workspace.shell.set_var("CONFORMANCE_STRICT", "1");
+            }
+            if database {
+                workspace.shell.set_var("MATRIX_2FA_TEST_DATABASE", "1");
             }
             conformance(&workspace, environment, filter.as_deref().unwrap_or(ALL_BUT_CRASH))
         }

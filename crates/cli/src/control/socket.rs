@@ -3,7 +3,10 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
 };
 
@@ -24,6 +27,12 @@ use crate::{data::Data, failure::Failure, settings::Settings};
 /// Listens as long as the server lives. Acts that are under way when it stops are cut short; each can be done again.
 pub fn serve(data: Data, settings: &Settings) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
     let path = socket_file(settings);
+    if UnixStream::connect(&path).is_ok() {
+        let folder = settings.data.display();
+        return Err(Failure::start(format!(
+            "another server runs in {folder}: give this one a folder of its own (--data)"
+        )));
+    }
     let listener = bind(&path).map_err(|error| {
         Failure::start(format!(
             "cannot make the socket {}: {error}; a data folder with a shorter path may help",
@@ -41,7 +50,7 @@ pub fn serve(data: Data, settings: &Settings) -> Result<impl Future<Output = ()>
 }
 
 /// Whoever can write to the socket rules the server. So it gets its mode in a folder that nobody else can enter, and its name after that.
-/// One that lies there already is of a server that was killed: the store is locked by us.
+/// One that lies there already is of a server that was killed: it did not answer.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     let private = path.with_extension("new");
     if private.exists() {

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::DatabaseUrl;
+
 /// Every setting, absent unless it was given.
 #[derive(Clone, Debug, Default, Args, Serialize)]
 #[serde(default)]
@@ -19,7 +21,8 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
-    /// Folder of the store, and of what the next two settings do not put elsewhere; made on the first run [default: ./data]
+    /// Folder of the store, unless --database says otherwise, and of what the next two settings do not put elsewhere; made on the first run
+    /// [default: ./data]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
@@ -33,6 +36,17 @@ pub struct Flags {
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<PathBuf>,
+
+    /// PostgreSQL instead of a store in the data folder, for any number of servers: postgres://user:password@host/name; the password is
+    /// safer in the file or the environment, where `ps` does not show it [default: the store in the data folder]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseUrl>,
+
+    /// Connections to the database, at most [default: 16]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_connections: Option<usize>,
 
     /// The part of a Matrix id after the colon; cannot change later [default: localhost]
     #[arg(long, value_name = "NAME")]
@@ -203,9 +217,13 @@ pub struct DataFlags {
     #[arg(long, value_name = "FILE", env = "MATRIX_2FA_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Folder of the store and the key file [default: ./data]
+    /// Folder of the store and the key files [default: ./data]
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+
+    /// PostgreSQL instead of a store in the data folder [default: the store in the data folder]
+    #[arg(long, value_name = "URL")]
+    database: Option<DatabaseUrl>,
 
     /// The part of a Matrix id after the colon, if you write only the part before it [default: localhost]
     #[arg(long, value_name = "NAME")]
@@ -214,8 +232,8 @@ pub struct DataFlags {
 
 impl From<&DataFlags> for Flags {
     fn from(flags: &DataFlags) -> Self {
-        let DataFlags { config, data, server_name } = flags.clone();
-        Self { config, data, server_name, ..Self::default() }
+        let DataFlags { config, data, database, server_name } = flags.clone();
+        Self { config, data, database, server_name, ..Self::default() }
     }
 }
 
@@ -228,6 +246,8 @@ impl Flags {
             data: Some("./data".into()),
             keys: None,
             state: None,
+            database: None,
+            database_connections: Some(16),
             server_name: Some("localhost".to_owned()),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),

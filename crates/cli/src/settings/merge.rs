@@ -84,8 +84,14 @@ fn explain(errors: figment::Error, file: &Path) -> Failure {
         Kind::UnknownField(..) => {
             Failure::start(format!("{place}: there is no such setting; see matrix-2fa serve --help"))
         }
-        kind => Failure::start(format!("{place}: {kind}")),
+        kind => Failure::start(format!("{place}: {}", without_excerpt(&kind.to_string()))),
     }
+}
+
+/// A file that is no TOML is quoted where it goes wrong, and a password may stand there.
+fn without_excerpt(problem: &str) -> String {
+    let quoted = |line: &&str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');
+    problem.lines().filter(|line| !quoted(line)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -108,6 +114,7 @@ mod tests {
             Figment::from(Serialized::defaults(Flags::defaults())).extract().expect("the defaults are legal");
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8008");
         let every = Flags {
+            database: Some("postgres://localhost/x".to_owned().into()),
             keys: Some("keys".into()),
             state: Some("state".into()),
             issuer: Some("Example".to_owned()),

@@ -7,8 +7,6 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::routes::views::reorders;
-
 /// A place for a login token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {

@@ -39,6 +39,11 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
     use EventKind as Kind;
     let key = match kind {
         Kind::EnrollmentStarted { .. } | Kind::FactorVerified { stage: Stage::Recovery, .. } => return None,
+        // The server's own, and so in nobody's account.
+        Kind::RestoreFinished { .. }
+        | Kind::KeyRotationStarted { .. }
+        | Kind::KeyRotationFinished { .. }
+        | Kind::KeyRemoved { .. } => return None,
         Kind::RecoveryCodeUsed { remaining } => {
             return Some(words.count("event-recovery-used", u64::try_from(*remaining).unwrap_or_default()));
         }
@@ -57,6 +62,7 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::Disabled => "event-off",
         Kind::Reset => "event-reset",
         Kind::Forgotten => "event-forgotten",
+        Kind::Restored { .. } => "event-restored",
     };
     Some(words.say(key))
 }
