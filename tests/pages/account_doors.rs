@@ -73,6 +73,19 @@ fn r53_a_change_anywhere_else_ends_the_session() {
     }
 }
 
+/// What was proved with factors that are gone proves nothing: whoever holds the cookie must not put a phone of their own in their place.
+#[test]
+fn r53_turning_everything_off_anywhere_else_ends_the_session() {
+    let Some(server) = Server::start_with(Needs::Clock) else { return };
+    let user = server.enrolled_user();
+    let (browser, _) = signed_in(&server, &user);
+    let page = browser.open(&at("off"));
+    server.advance(1);
+    user.prove("POST", "account/two-factor/disable", &json!({})).is(200);
+    browser.submit(&page, &[]).says(403, "You are signed out here");
+    browser.open(HOME).says(200, "to manage two-factor authentication");
+}
+
 #[test]
 fn r53_logging_out_everywhere_ends_the_session() {
     let server = Server::start();

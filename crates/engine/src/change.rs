@@ -84,7 +84,9 @@ impl Engine {
     /// An administrator removes every factor and counter of a user.
     pub async fn reset(&self, user: &str, from: &Origination) -> Result<Removal, EngineError> {
         let cx = self.context(user, from);
-        self.change(user, from, &cx, |account| account.reset(&cx)).await
+        // What was proved with the factors that are gone proves nothing.
+        let records = self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?;
+        self.transact(user, |account| Ok((account.reset(&cx), records.clone()))).await
     }
 
     /// An administrator lifts a lock.
@@ -121,7 +123,9 @@ impl Engine {
         self.transact(user, |account| {
             let transition = decide(account);
             let step = from.page.as_ref().filter(|_| transition.account.is_some());
-            Ok((transition, self.page_changes(step, cx.now)?))
+            let enrolled = transition.account.as_ref().is_some_and(Account::is_enrolled);
+            let page = self.page_changes(step, cx.now, enrolled)?;
+            Ok((transition, page))
         })
         .await
     }

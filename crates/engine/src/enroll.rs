@@ -115,7 +115,7 @@ impl Engine {
         let decided = |account: &Account| {
             let transition = decide(account, set.cloned())?;
             let confirmed = matches!(transition.outcome, Confirmation::Confirmed { .. });
-            let page = if confirmed { self.page_changes(from.page.as_ref(), self.now())? } else { Vec::new() };
+            let page = if confirmed { self.page_changes(from.page.as_ref(), self.now(), true)? } else { Vec::new() };
             Ok((transition, page))
         };
         let confirmation = self.transact(user, decided).await?;

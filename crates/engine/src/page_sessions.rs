@@ -52,6 +52,8 @@ pub enum Purpose {
         /// Where the client waits for its token; judged when the session was opened.
         target: String,
     },
+    /// On the way to the user's own factors.
+    SignIn,
     /// The user's own factors.
     Account,
 }
@@ -145,15 +147,17 @@ impl Engine {
         PageStep { old: session.clone(), id: self.fresh_id() }
     }
 
-    /// What joins a commit at `now` that changed factors on behalf of a page: this session knows of it, every other is outdated by it.
+    /// What joins a commit at `now` that left an account `enrolled` on behalf of a page: this session knows of it, every other is outdated
+    /// by it.
     pub(crate) fn page_changes(
         &self,
         step: Option<&PageStep>,
         now: Timestamp,
+        enrolled: bool,
     ) -> Result<Vec<RecordChange>, EngineError> {
         let Some(PageStep { old, id }) = step else { return Ok(Vec::new()) };
         let stage = old.state.factor.map_or(Stage::Totp, |(stage, _)| stage);
-        let state = PageState { factor: Some((stage, now)), ..old.state.clone() };
+        let state = PageState { factor: enrolled.then_some((stage, now)), ..old.state.clone() };
         let next = PageSession { id: id.clone(), state, version: 1 };
         let mut put = self.page_record(&next)?;
         if *id == old.id {

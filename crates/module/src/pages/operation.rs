@@ -30,7 +30,9 @@ impl Summary {
         let user = session.user.clone().ok_or(Trouble::UnknownSession)?;
         let body: Map<String, Value> = serde_json::from_str(&session.body).unwrap_or_default();
         let mut targets = Vec::new();
-        for id in device_ids(session, &body) {
+        let ids = device_ids(session, &body);
+        let count = ids.len();
+        for id in ids.into_iter().take(SHOWN) {
             targets.push(label(module, &user, id).await?);
         }
         let device = match &session.device {
@@ -39,7 +41,7 @@ impl Summary {
         };
         let minutes = module.engine().now().since(session.created_at).as_secs() / 60;
         Ok(Self {
-            operation: in_words(words, session, &body, targets.len()),
+            operation: in_words(words, session, &body, count),
             targets,
             device,
             address: session.address.clone(),
@@ -54,7 +56,10 @@ async fn label(module: &TwoFactor, user: &str, id: String) -> Result<DeviceLabel
     Ok(DeviceLabel { id, name: name.filter(|name| !name.trim().is_empty()) })
 }
 
-/// The devices that an operation removes: at most as many as a page can show; the sentence says how many there are.
+/// Devices that the page names; the sentence says how many there are.
+const SHOWN: usize = 20;
+
+/// The devices that an operation removes.
 fn device_ids(session: &AuthSession, body: &Map<String, Value>) -> Vec<String> {
     match session.operation.name.as_str() {
         "devices/delete" => session.operation.target.clone(),

@@ -70,7 +70,7 @@ pub(super) async fn open_account(module: &TwoFactor, site: &Site, visitor: &Visi
 async fn begin_visit(module: &TwoFactor, site: &Site, visitor: &Visitor, goal: Goal) -> Result<Response, Trouble> {
     let purpose = match &goal {
         Goal::Client(target) => Purpose::Login { target: target.as_str().to_owned() },
-        Goal::Account => Purpose::Account,
+        Goal::Account => Purpose::SignIn,
     };
     let session = module.engine().open_page_session(purpose, LOGIN_LIFETIME).await?;
     let visit: String = module.engine().fresh_id().chars().take(16).collect();
@@ -193,7 +193,9 @@ impl<'a> Visit<'a> {
         let session = module.engine().page_session(&id).await?.ok_or(Trouble::Expired)?;
         let goal = match &session.state.purpose {
             Purpose::Login { target } => Goal::Client(Target::judge(target, &site.trusted).map_err(Trouble::Target)?),
-            Purpose::Account => Goal::Account,
+            Purpose::SignIn => Goal::Account,
+            // It has left already, and must not come back for another hour.
+            Purpose::Account => return Err(Trouble::Expired),
         };
         Ok(Self { module, site, visitor, visit, session, goal })
     }
@@ -207,7 +209,9 @@ impl<'a> Visit<'a> {
             // The account page has a set-up of its own.
             None if matches!(self.goal, Goal::Client(_)) && self.module.policy() == Policy::Required => Ok(Step::Setup),
             // What was proved is worth nothing if the factors have changed since.
-            Some((_, at)) if account.changed_at().is_some_and(|changed| changed > *at) => Err(Trouble::Expired),
+            Some((_, at)) if !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > *at) => {
+                Err(Trouble::Expired)
+            }
             _ => Ok(Step::Nothing),
         }
     }
@@ -323,7 +327,7 @@ impl<'a> Visit<'a> {
             }
             Goal::Account => {
                 let expires_at = engine.now().plus(ACCOUNT_LIFETIME);
-                let next = PageState { expires_at, ..self.session.state.clone() };
+                let next = PageState { purpose: Purpose::Account, expires_at, ..self.session.state.clone() };
                 let session = engine.renew_page_session(&self.session, next).await?;
                 let seconds = i64::try_from(ACCOUNT_LIFETIME.as_secs()).unwrap_or_default();
                 let mut response = self.site.see_other(&self.site.link(ACCOUNT));

@@ -78,7 +78,7 @@ impl<'a> Owner<'a> {
         let account = module.engine().account(user).await?;
         let outdated = match factor {
             None => account.is_enrolled(),
-            Some((_, at)) => account.changed_at().is_some_and(|changed| changed > *at),
+            Some((_, at)) => !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > *at),
         };
         if outdated {
             return Ok(None);
