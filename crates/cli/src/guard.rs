@@ -142,7 +142,10 @@ impl Guard {
             return Err(Failure::start("the store is half restored: run matrix-2fa restore again first"));
         }
         life.state = State::Restored(since);
-        self.save(Some(version), &life, None).await.map(drop)
+        if self.save(Some(version), &life, None).await? {
+            return Ok(());
+        }
+        Err(Failure::run("a server over this store is still running: stop all of them, then run this again"))
     }
 
     async fn update(&self, event: Option<Event>, change: impl Fn(&mut Life)) -> Result<(), Failure> {

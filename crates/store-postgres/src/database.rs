@@ -18,11 +18,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// * Commits are durable before they are answered, whatever the server's default is; a stronger setting stays.
 /// * No lock is waited for without end, and a server of ours that froze within a transaction does not hold its locks for long.
-///   (No `statement_timeout`: it would end the wait for a synchronous standby and call the commit done.)
+///   (No `statement_timeout`, whatever the role's is: it would end the wait for a synchronous standby and call the commit done.)
 /// * Every statement finds its rows by key, in the order in which they are given: two batches lock the same rows in the same order.
 const SESSION: &str = "\
 SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+SET statement_timeout = 0;
 SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '10s';
 SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off;

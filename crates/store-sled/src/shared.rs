@@ -75,6 +75,8 @@ impl Shared {
         }
         // It may have moved between the two places while we looked.
         let _still = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
+        // A batch that failed meanwhile may have taken it from one place only: that is no "not there".
+        self.readable().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         self.find(key)
     }
 
