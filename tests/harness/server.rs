@@ -321,7 +321,7 @@ impl Server {
             for entry in fs::read_dir(folder).expect("readable").flatten() {
                 if entry.path().is_dir() {
                     folders.push(entry.path());
-                } else {
+                } else if entry.path().is_file() {
                     dump.extend(fs::read(entry.path()).expect("readable"));
                 }
             }
