@@ -1,9 +1,11 @@
 //! What operators do, as they do it: with the program, beside a real server.
 //!
+//! * [`admin`] users, their locks, codes and policy
 //! * [`keys`] rotation while people log in and the server dies
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`restored`] an older store is noticed, and made safe
 
+mod admin;
 mod backup;
 mod keys;
 mod restored;

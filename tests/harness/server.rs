@@ -236,6 +236,13 @@ impl Server {
         child.wait().expect("it is ours");
     }
 
+    /// Asks the process to read its settings again.
+    pub fn hang_up(&self) {
+        let child = self.process().child.lock().unwrap();
+        let told = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().expect("kill");
+        assert!(told.success());
+    }
+
     /// Asks the process to end, and gives back its exit code.
     pub fn terminate(&self) -> Option<i32> {
         let mut child = self.process().child.lock().unwrap();

@@ -86,6 +86,17 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<String>,
 
+    /// Where to answer administrators over HTTP, for example 127.0.0.1:8010; a listener of its own, and nothing that strangers should reach
+    /// [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// File with the token that such a request must bring, of at least 32 characters, for its owner alone [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_token_file: Option<PathBuf>,
+
     /// Who administrates this server, for groups with admins = true; comma between several [default: nobody]
     #[arg(long, value_name = "USERS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -287,6 +298,8 @@ impl Flags {
             grace_period: Some("0s".to_owned()),
             groups: None,
             admins: None,
+            admin_listen: None,
+            admin_token_file: None,
             stage_prefix: Some("m.login.2fa.".to_owned()),
             password_and_code: Some(true),
             session_lifetime: Some("7d".to_owned()),
