@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 /// Fails if the file of the repository is another.
 #[track_caller]
-#[expect(clippy::expect_used, reason = "a test")]
 pub fn compare(file: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
