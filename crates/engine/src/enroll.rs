@@ -74,8 +74,7 @@ impl Engine {
         };
         let cx = self.context(user, from);
         let policy = self.settings.policy;
-        let begun =
-            self.transact(user, |account| Ok((account.begin_enrollment(&cx, policy, new.clone()), Vec::new()))).await?;
+        let begun = self.change(user, from, &cx, |account| account.begin_enrollment(&cx, policy, new.clone())).await?;
         Ok(begun.map(|pending| Enrollment {
             id,
             uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),
@@ -99,6 +98,7 @@ impl Engine {
         let code = TotpCode::parse(code);
         let account = self.account(user).await?;
         let decide = |account: &Account, set: Option<RecoverySet>| {
+            self.judge_page(from, account)?;
             let cx = self.context(user, from);
             let seed = match account.confirmable(&cx, id, &bound_to) {
                 Some(pending) => self.keys.open(user, id, &pending.seed)?,
