@@ -121,18 +121,27 @@ export async function visitor({ expected = [], ...options } = {}) {
 /** Milliseconds from the navigation to the first paint, by state. */
 const paints = new Map();
 
+/** Bytes of a state with all its files, by state: everything that a browser without a cache gets. */
+const weights = new Map();
+
 /** What was measured, beside the pictures. */
 export function measured(name) {
-    if (!shots) return;
     const sorted = [...paints].sort(([, one], [, other]) => other - one);
-    const lines = sorted.map(([state, ms]) => `${ms.toFixed(0).padStart(6)} ms  ${state}`);
-    writeFileSync(join(shots, `first-paint-${name}.txt`), `${lines.join("\n")}\n`);
-    console.log(`first paint, the slowest of ${lines.length}:\n${lines.slice(0, 5).join("\n")}`);
+    const lines = sorted.map(([state, ms]) => `${ms.toFixed(0).padStart(6)} ms to the first paint, ${String(weights.get(state)).padStart(6)} bytes: ${state}`);
+    if (shots) writeFileSync(join(shots, `measured-${name}.txt`), `${lines.join("\n")}\n`);
+    console.log(lines.join("\n"));
 }
 
 /** A page in a state that people see. */
 export async function seen(page, name) {
     assert.deepEqual(page.context().complaints, [], name);
+    const { weight, limit } = await page.evaluate(() => {
+        const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].filter(({ initiatorType }) => initiatorType !== "fetch");
+        const weight = parts.reduce((sum, { encodedBodySize }) => sum + encodedBodySize + 600, 0);
+        return { weight, limit: document.querySelector(".qr") ? 40 * 1024 : 30 * 1024 };
+    });
+    assert.ok(weight > 3000 && weight < limit, `${name} weighs ${weight} bytes with every file and its headers`);
+    weights.set(name, weight);
     const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
     if (paint !== undefined) paints.set(name, paint);
     for (const [width, colorScheme, judge] of [[320, "light", true], [320, "dark"], [1280, "light"], [1280, "dark", true]]) {

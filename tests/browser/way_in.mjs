@@ -10,6 +10,11 @@ try {
     assert.equal(refused.body["org.matrix.msc1998.enroll_url"], `${base}/_matrix-2fa/account`);
     const context = await visitor({ expected: [403] });
     const page = await context.newPage();
+    // In an app's web view there is no way in yet, and the page says where there is one.
+    await page.goto(`${base}/_matrix/static/client/login/`);
+    await fill(page, { "User name": frida.name, Password: frida.password });
+    await page.getByRole("link", { name: "Set up a second factor" }).waitFor();
+    await seen(page, "embedded-enroll");
     await page.goto(`${base}/_matrix/client/v3/login/sso/redirect?redirectUrl=${encodeURIComponent("element://vector/")}`);
     await fill(page, { "User name": frida.name, Password: frida.password });
     await seen(page, "way-in");

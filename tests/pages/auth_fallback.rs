@@ -47,8 +47,9 @@ fn r49_the_page_takes_the_code_and_the_session_alone_goes_on() {
         go_on(&user, &operation, &session).completed(&[PASSWORD]);
         let code = if with_recovery { user.recovery[0].clone() } else { user.phone.code() };
         browser.submit(&page, &[("code", &code)]).says(200, "data-auth-done");
-        // Reloading is harmless.
+        // Reloading is harmless, and r0 is the same page.
         browser.open(&path(stage, &session)).says(200, "data-auth-done");
+        browser.open(&path(stage, &session).replace("/v3/", "/r0/")).says(200, "data-auth-done");
         go_on(&user, &operation, &session).is(200);
         user.get(&operation).refused(404, "M_NOT_FOUND");
         // Single use.

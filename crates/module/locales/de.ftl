@@ -88,6 +88,7 @@ trouble-busy-text = Warten Sie einen Augenblick und versuchen Sie es wieder. Nic
 trouble-down = Das geht gerade nicht
 trouble-down-text = Der Server kann im Augenblick nicht entscheiden und lässt darum niemanden ein. Nichts wurde geändert. Versuchen Sie es später.
 embedded-noscript = Diese Seite braucht JavaScript, um die Anmeldung an Ihre App zu geben. Schalten Sie es ein oder melden Sie sich auf anderem Weg an.
+embedded-enroll = Dieser Server verlangt einen zweiten Faktor, und Ihr Konto hat noch keinen. Richten Sie zuerst einen ein und melden Sie sich dann hier wieder an.
 
 account-title = Zwei-Faktor-Anmeldung
 account-sign-in = um die Zwei-Faktor-Anmeldung zu verwalten

@@ -88,6 +88,7 @@ trouble-busy-text = Wait a moment and try again. Nothing was changed.
 trouble-down = That does not work right now
 trouble-down-text = The server cannot decide at the moment, so it lets nobody in. Nothing was changed. Try again later.
 embedded-noscript = This page needs JavaScript to hand the sign-in to your app. Turn it on, or choose another way to sign in.
+embedded-enroll = This server requires a second factor, and your account has none yet. Set one up first, then sign in here again.
 
 account-title = Two-factor authentication
 account-sign-in = to manage two-factor authentication

@@ -88,6 +88,7 @@ trouble-busy-text = Attendez un instant et réessayez. Rien n’a été modifié
 trouble-down = Cela ne marche pas pour le moment
 trouble-down-text = Le serveur ne peut rien décider pour l’instant et ne laisse donc entrer personne. Rien n’a été modifié. Réessayez plus tard.
 embedded-noscript = Cette page a besoin de JavaScript pour remettre la connexion à votre application. Activez-le ou connectez-vous autrement.
+embedded-enroll = Ce serveur exige un second facteur, et votre compte n’en a pas encore. Configurez-en un d’abord, puis reconnectez-vous ici.
 
 account-title = Authentification à deux facteurs
 account-sign-in = pour gérer l’authentification à deux facteurs
