@@ -73,8 +73,9 @@ impl Engine {
             bound_to: self.token_digest(token),
         };
         let cx = self.context(user, from);
-        let policy = self.settings.policy;
-        let begun = self.change(user, from, &cx, |account| account.begin_enrollment(&cx, policy, new.clone())).await?;
+        let judge = self.judge(user).await?;
+        let begin = |account: &Account| account.begin_enrollment(&cx, judge.policy(account, cx.now), new.clone());
+        let begun = self.change(user, from, &cx, begin).await?;
         Ok(begun.map(|pending| Enrollment {
             id,
             uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),

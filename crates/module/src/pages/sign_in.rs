@@ -5,7 +5,8 @@
 //! 2. `GET /_matrix-2fa/login/{visit}` shows the step that is next: user and password, the code, or the end. POST takes the step and
 //!    leads back here with GET, so that going back or reloading sends nothing twice.
 //! 3. After each factor the session has a new value, the one after the code in the commit that burns it.
-//! 4. Under the policy `required` who has no factor yet is led through [setting one up](super::setup) after the password: no token before.
+//! 4. Where a factor is required, who has none yet is led through [setting one up](super::setup) after the password: no token before, unless
+//!    the grace period is not over; then they may put it off.
 //! 5. Who has spent the last recovery code makes new ones before the sign-in goes on.
 //! 6. At the end a trusted client is sent its token at once; for any other the person clicks on its name first. The token is good once,
 //!    for 30 seconds, and says that the second factor was proved.

@@ -3,9 +3,11 @@
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
+use matrix_2fa_core::Timestamp;
 
 use super::{
     super::{
+        account,
         ask::{self, Question},
         site::Frame,
         target::Target,
@@ -36,6 +38,15 @@ struct CodePage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "way_in.html")]
+struct SetupPage<'a> {
+    page: Frame<'a>,
+    form_token: String,
+    until: Option<String>,
+    later: String,
+}
+
+#[derive(Template)]
 #[template(path = "continue.html")]
 struct ContinuePage<'a> {
     page: Frame<'a>,
@@ -46,16 +57,20 @@ struct ContinuePage<'a> {
 }
 
 impl Visit<'_> {
-    pub(super) fn setup_page(&self) -> Response {
-        self.ask("way-in-title", "way-in-text", "add-next")
+    pub(super) fn setup_page(&self, grace_until: Option<Timestamp>) -> Response {
+        let words = &self.visitor.words;
+        let page = SetupPage {
+            page: self.site.frame(words),
+            form_token: form_token(self.module, &self.session.id, self.visit),
+            until: grace_until.map(|until| words.put("way-in-until", "when", &account::moment(until))),
+            later: self.address("?later"),
+        };
+        self.site.page(StatusCode::OK, &page, None)
     }
 
     pub(super) fn renewal_page(&self) -> Response {
-        self.ask("renew-title", "renew-text", "recovery-renew")
-    }
-
-    fn ask(&self, title: &'static str, text: &'static str, button: &'static str) -> Response {
-        let question = Question { title, text, button: Some(button), danger: false };
+        let button = Some("recovery-renew");
+        let question = Question { title: "renew-title", text: "renew-text", button, danger: false };
         let token = form_token(self.module, &self.session.id, self.visit);
         ask::page(self.site, &self.visitor.words, question, token, None)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::{StatusCode, header::SET_COOKIE};
-use matrix_2fa_core::{Policy, Proof, Stage};
+use matrix_2fa_core::{Proof, Stage, Standing, Timestamp};
 use matrix_2fa_engine::{
     EngineError, Origination,
     page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose},
@@ -52,7 +52,9 @@ enum Step {
     Password,
     Code,
     /// There is no factor, and there must be one.
-    Setup,
+    Setup {
+        grace_until: Option<Timestamp>,
+    },
     /// The last recovery code is spent, so that a lost phone would lock its owner out.
     Renew,
     Nothing,
@@ -83,10 +85,21 @@ impl<'a> Visit<'a> {
         match &state.factor {
             None if account.is_enrolled() => Ok(Step::Code),
             // The account page has a set-up of its own.
-            None if matches!(self.goal, Goal::Client(_)) && self.module.policy() == Policy::Required => Ok(Step::Setup),
+            None if matches!(self.goal, Goal::Client(_)) => Ok(self.step_of(&self.module.standing(user).await?)),
             Some(_) if state.is_outdated_by(&account) => Err(Trouble::Expired),
             Some(_) if account.recovery().is_some() && account.recovery_remaining() == 0 => Ok(Step::Renew),
             _ => Ok(Step::Nothing),
+        }
+    }
+
+    /// The step of a user without a factor.
+    fn step_of(&self, standing: &Standing) -> Step {
+        match standing.grace_until {
+            None => Step::Nothing,
+            Some(_) if standing.barred => Step::Setup { grace_until: None },
+            // Who has seen the page that asks for it may go on.
+            Some(_) if self.visitor.query("later").is_some() => Step::Nothing,
+            grace_until => Step::Setup { grace_until },
         }
     }
 
@@ -94,7 +107,7 @@ impl<'a> Visit<'a> {
         match self.step().await? {
             Step::Password => Ok(self.password_page(StatusCode::OK, "", None)),
             Step::Code => Ok(self.code_page(StatusCode::OK, None)),
-            Step::Setup => Ok(self.setup_page()),
+            Step::Setup { grace_until } => Ok(self.setup_page(grace_until)),
             Step::Renew => Ok(self.renewal_page()),
             Step::Nothing => match &self.goal {
                 Goal::Client(target) if !target.trusted => Ok(self.continue_page(target)),
@@ -108,7 +121,7 @@ impl<'a> Visit<'a> {
         match self.step().await? {
             Step::Password => self.password().await,
             Step::Code => self.code().await,
-            Step::Setup => self.set_up().await,
+            Step::Setup { .. } => self.set_up().await,
             Step::Renew => self.renew_codes().await,
             Step::Nothing => Err(Trouble::Used),
         }
@@ -206,8 +219,10 @@ impl<'a> Visit<'a> {
     pub(super) async fn go_on(&self) -> Result<Response, Trouble> {
         self.visitor.must_come_from(self.module, &self.session.id, &self.continue_scope())?;
         match self.step().await? {
-            Step::Nothing => self.leave().await,
-            Step::Password | Step::Code | Step::Setup | Step::Renew => Ok(self.next_step(&self.session)),
+            Step::Nothing | Step::Setup { grace_until: Some(_) } => self.leave().await,
+            Step::Password | Step::Code | Step::Setup { grace_until: None } | Step::Renew => {
+                Ok(self.next_step(&self.session))
+            }
         }
     }
 
