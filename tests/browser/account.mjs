@@ -7,7 +7,6 @@ import { Person, base, browser, fill, measured, scan, seen, visitor, wait, weigh
 const CODE = "Code from your authenticator app";
 const FIRST = "The code that the app shows now";
 const home = `${base}/_matrix-2fa/account`;
-const PLAIN = 30 * 1024;
 const WITH_QR = 40 * 1024;
 
 const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
@@ -23,7 +22,7 @@ async function signs_in(page, person, code) {
 
 /** From nothing to saved recovery codes: four clicks beside the typing. */
 async function adds_an_authenticator(page, person) {
-    await weighs(page, PLAIN, () => signs_in(page, person));
+    await signs_in(page, person);
     await seen(page, "account-off");
     let clicks = 0;
     page.on("framenavigated", () => clicks++);
@@ -153,6 +152,7 @@ async function works_by_keyboard() {
     const context = await visitor({ expected: [403] });
     const page = await context.newPage();
     const tab_to = async (selector) => {
+        await page.locator(selector).first().waitFor();
         for (let n = 0; n < 20; n++) {
             const { there, ring } = await page.evaluate((selector) => {
                 const at = document.activeElement;

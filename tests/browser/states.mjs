@@ -15,6 +15,7 @@ const MINUTE = 60_000;
 const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
 const button = (page, name) => page.getByRole("button", { name, exact: true }).click();
 const titled = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+const the_authenticator = (page) => page.locator("a[href*='authenticators/']").first().click();
 const names = (person) => ({ "User name": person.name, Password: person.password });
 
 async function opened(start, person) {
@@ -58,7 +59,7 @@ async function waits_and_locks() {
     await titled(page, "Almost there");
     const account = await managing(person, person.recovery[1]);
     await seen(account, "account-locked");
-    await link(account, "Phone");
+    await the_authenticator(account);
     await seen(account, "authenticator-locked");
 }
 
@@ -94,7 +95,7 @@ async function changes_what_it_should_not() {
     await titled(page, "This set-up is over");
     await seen(page, "trouble-setup");
     await link(page, "Back to the overview");
-    await link(page, "Phone");
+    await the_authenticator(page);
     await fill_rename(page, "\u202ebad");
     await seen(page, "rename-wrong");
     // A form that is not this browser's, and one that another website sends.
