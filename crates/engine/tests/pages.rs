@@ -66,7 +66,7 @@ impl Bench {
         self.engine.renew_page_session(&session, next).await.unwrap()
     }
 
-    fn from_page(&self, session: &PageSession) -> Origination {
+    fn asked_by(&self, session: &PageSession) -> Origination {
         let page = Some(self.engine.page_step(session));
         Origination { proof: Proof::SecondFactor, page, ..Origination::default() }
     }
@@ -87,7 +87,7 @@ async fn r53_a_change_of_a_page_is_judged_in_its_own_commit() {
     let bench = Bench::new();
     let phone = bench.adds(&Origination::default()).await;
     let thief = bench.manages(1).await;
-    let from = bench.from_page(&thief);
+    let from = bench.asked_by(&thief);
     bench.clock.advance(Duration::from_millis(1));
     bench.engine.disable(USER, &by_api(), Disable::Everything).await.unwrap().unwrap();
     // What the thief's request read before is all that it knows.
@@ -104,14 +104,14 @@ async fn r53_others_of_the_same_account_cannot_use_an_older_proof() {
     let phone = bench.adds(&Origination::default()).await;
     let (one, other) = (bench.manages(1).await, bench.manages(2).await);
     bench.clock.advance(Duration::from_millis(1));
-    bench.engine.rename(USER, &bench.from_page(&one), &phone, "mine").await.unwrap().unwrap();
-    let late = bench.engine.remove(USER, &bench.from_page(&other), &phone).await;
+    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "mine").await.unwrap().unwrap();
+    let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
     assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
     // The one that changed it goes on, from its new state; a copy of the old one does not.
-    let twice = bench.engine.rename(USER, &bench.from_page(&one), &phone, "again").await;
+    let twice = bench.engine.rename(USER, &bench.asked_by(&one), &phone, "again").await;
     assert!(matches!(twice, Err(EngineError::Superseded)), "{twice:?}");
     let moved = bench.engine.page_session(&one.id).await.unwrap().unwrap();
-    bench.engine.rename(USER, &bench.from_page(&moved), &phone, "again").await.unwrap().unwrap();
+    bench.engine.rename(USER, &bench.asked_by(&moved), &phone, "again").await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn a_session_that_has_ended_begins_no_enrollment() {
     let bench = Bench::new();
     bench.adds(&Origination::default()).await;
     let session = bench.manages(1).await;
-    let from = bench.from_page(&session);
+    let from = bench.asked_by(&session);
     bench.engine.end_pending(USER).await.unwrap();
     let late = bench.engine.enroll(USER, &from, "page", "thief's").await;
     assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
