@@ -112,7 +112,8 @@ impl Moving {
     /// twice its size; then commits wait.
     fn turn(&mut self, shared: &Shared, writer: &mut Writer) -> Result<(), Gone> {
         let bytes = writer.redo.bytes();
-        if bytes < writer.turn {
+        // What is empty has no last group, and stays.
+        if bytes < writer.turn.max(1) {
             return Ok(());
         }
         if self.busy && bytes < writer.turn.saturating_mul(2) {
