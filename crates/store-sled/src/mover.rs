@@ -4,9 +4,10 @@
 use std::{
     fs::File,
     sync::{Arc, PoisonError, mpsc},
+    thread,
 };
 
-use sled::Db;
+use sled::{Batch, Db};
 
 use crate::{
     committer::PanicGuard,
@@ -14,6 +15,10 @@ use crate::{
     overlay::Layer,
     shared::{Damage, Shared},
 };
+
+/// Bytes of a batch. Readers of the tree wait while one is applied. The log would do any half of it again; but what sled recovers is whole
+/// batches, so that it never has to go on with a node that was half split or merged.
+const BATCH: usize = 64 * 1024;
 
 /// Bytes that are written before the tree is synced. sled writes into segments that it no longer needs as soon as it has flushed what took
 /// their place; so the less there is that a power cut could take of that, the better.
@@ -53,19 +58,28 @@ pub fn move_into_tree<'a>(
         db.flush()?;
         Ok(file.sync_data()?)
     };
-    let mut unsynced = 0;
+    let apply = |batch: &mut Batch| db.apply_batch(std::mem::take(batch));
+    let mut batch = Batch::default();
+    let (mut staged, mut unsynced) = (0, 0);
     for (key, value) in changes {
         match value {
-            Some(value) => db.insert(key, value)?,
-            None => db.remove(key)?,
-        };
-        unsynced += key.len() + value.as_ref().map_or(0, |value| value.len());
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+        staged += key.len() + value.as_ref().map_or(0, |value| value.len());
+        if staged > BATCH {
+            apply(&mut batch)?;
+            unsynced += std::mem::take(&mut staged);
+            thread::yield_now();
+        }
         if unsynced > AT_ONCE {
             sync()?;
             unsynced = 0;
         }
     }
+    apply(&mut batch)?;
     sync()?;
-    db.insert(keys::GROUP, &last.to_be_bytes())?;
+    batch.insert(keys::GROUP, &last.to_be_bytes());
+    apply(&mut batch)?;
     sync()
 }

@@ -63,8 +63,9 @@ impl Overlay {
     pub fn apply(&mut self, changes: Vec<Change>, last: u64) {
         for (key, value) in changes {
             // A block of the journal has its key for itself. If it came after the last layer, the tree has never heard of it.
-            let unheard_of = value.is_none() && keys::journal_seq(&key).is_some();
-            if unheard_of && self.fresh.changes.remove(&key).is_some() {
+            let own = value.is_none() && keys::journal_seq(&key).is_some();
+            if own && self.fresh.changes.get(&key).is_some_and(Option::is_some) {
+                self.fresh.changes.remove(&key);
                 continue;
             }
             self.fresh.changes.insert(key, value);
