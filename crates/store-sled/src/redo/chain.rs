@@ -2,10 +2,15 @@
 //!
 //! What may be found at the end is a group that was being written, and so was never acknowledged. Anything else that does not fit was lost by
 //! the disk, or by sled: a gap between the tree and the first group, or a whole group behind a broken one. Then the store stays shut.
+//!
+//! And the last group may be whole only in a cache of the system, if its sync failed. So it is written again, and synced, before the tree may
+//! have anything of it: otherwise a power cut could leave half of it there.
 
 use std::{
     fs::File,
     io::{self, Read, Seek},
+    ops::Range,
+    os::unix::fs::FileExt,
 };
 
 use super::{Change, HEADER, Mark, SECTOR, Secret, change, sum};
@@ -65,9 +70,11 @@ pub fn read(files: &mut [File; 2], secret: &Secret, tree: u64) -> Result<Chain, 
     chains.retain(|(_, groups)| !groups.is_empty());
     chains.sort_by_key(|(_, groups)| groups.first().map(|group| group.mark.group));
     let mut chain = Chain { last: Mark { group: tree, sum: 0 }, ..Chain::default() };
+    let mut last = None;
     for (number, groups) in chains {
-        for Whole { mark, changes } in groups {
+        for Whole { mark, place, changes } in groups {
             chain.marks.push(mark);
+            last = Some((number, place));
             chain.file = Some(number);
             if mark.group > chain.last.group + 1 {
                 return Err(BrokenChain::Gap { tree: chain.last.group, first: mark.group });
@@ -80,6 +87,13 @@ pub fn read(files: &mut [File; 2], secret: &Secret, tree: u64) -> Result<Chain, 
     }
     if newest > chain.last.group {
         return Err(BrokenChain::Hole { last: chain.last.group, later: newest });
+    }
+    if let Some((number, place)) = last
+        && let (Some(file), Some((_, bytes))) = (files.get(number), found.get(number))
+        && let Some(same) = bytes.get(place.clone())
+    {
+        file.write_all_at(same, place.start as u64)?;
+        file.sync_data()?;
     }
     Ok(chain)
 }
@@ -94,17 +108,19 @@ impl Chain {
 /// A group that is as it was written.
 struct Whole<'a> {
     mark: Mark,
+    /// Where it lies in its file.
+    place: Range<usize>,
     changes: &'a [u8],
 }
 
 /// The groups from the start of a file to the first that does not follow the one before.
 fn groups<'a>(bytes: &'a [u8], secret: &Secret) -> Vec<Whole<'a>> {
     let (mut groups, mut at) = (Vec::<Whole<'_>>::new(), 0);
-    while let Some(group) = bytes.get(at..).and_then(|rest| whole(rest, secret)) {
+    while let Some(group) = whole(bytes, at, secret) {
         if groups.last().is_some_and(|last| group.mark.group != last.mark.group + 1) {
             break;
         }
-        at += (HEADER + group.changes.len()).next_multiple_of(SECTOR);
+        at = group.place.end.next_multiple_of(SECTOR);
         groups.push(group);
     }
     groups
@@ -112,12 +128,12 @@ fn groups<'a>(bytes: &'a [u8], secret: &Secret) -> Vec<Whole<'a>> {
 
 /// The highest number of a whole group, wherever it lies.
 fn newest_of(bytes: &[u8], secret: &Secret) -> u64 {
-    let sectors = (0..bytes.len()).step_by(SECTOR).filter_map(|at| bytes.get(at..));
-    sectors.filter_map(|rest| Some(whole(rest, secret)?.mark.group)).max().unwrap_or(0)
+    let sectors = (0..bytes.len()).step_by(SECTOR);
+    sectors.filter_map(|at| Some(whole(bytes, at, secret)?.mark.group)).max().unwrap_or(0)
 }
 
-fn whole<'a>(bytes: &'a [u8], secret: &Secret) -> Option<Whole<'a>> {
-    let (own, rest) = bytes.split_first_chunk::<16>()?;
+fn whole<'a>(bytes: &'a [u8], at: usize, secret: &Secret) -> Option<Whole<'a>> {
+    let (own, rest) = bytes.get(at..)?.split_first_chunk::<16>()?;
     if own != secret {
         return None;
     }
@@ -126,5 +142,6 @@ fn whole<'a>(bytes: &'a [u8], secret: &Secret) -> Option<Whole<'a>> {
     let (found, rest) = rest.split_first_chunk()?;
     let changes = rest.get(..u32::from_be_bytes(*length) as usize)?;
     let mark = Mark { group: u64::from_be_bytes(*group), sum: u32::from_be_bytes(*found) };
-    (sum(mark.group, *length, changes) == mark.sum).then_some(Whole { mark, changes })
+    let place = at..at + HEADER + changes.len();
+    (sum(mark.group, *length, changes) == mark.sum).then_some(Whole { mark, place, changes })
 }
