@@ -9,7 +9,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read},
     os::unix::fs::FileExt,
     path::Path,
     thread,
@@ -41,7 +41,7 @@ pub fn settle(folder: &Path) -> io::Result<()> {
     }
     let (mut block, mut at) = (vec![0; BLOCK], 0);
     loop {
-        let read = match file.read_at(&mut block, at) {
+        let read = match (&file).read(&mut block) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             read => read?,
         };
