@@ -34,7 +34,11 @@ pub type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 pub enum Command {
     Commit(Box<Prepared>, Answer<Committed>),
-    Sweep { now: Timestamp, limit: usize, answer: Answer<usize> },
+    Sweep {
+        now: Timestamp,
+        limit: usize,
+        answer: Answer<usize>,
+    },
     /// Somebody found that the store has failed.
     Wake,
 }
@@ -69,12 +73,7 @@ pub fn run(shared: &Shared, writer: &mut Writer, queue: &mut mpsc::Receiver<Comm
     })
 }
 
-fn commit_all(
-    shared: &Shared,
-    writer: &mut Writer,
-    queue: &mut mpsc::Receiver<Command>,
-    moving: &mut Moving,
-) -> Ended {
+fn commit_all(shared: &Shared, writer: &mut Writer, queue: &mut mpsc::Receiver<Command>, moving: &mut Moving) -> Ended {
     let mut seq = u64::from(writer.starts) << 32;
     let mut commands = Vec::with_capacity(GROUP);
     while queue.blocking_recv_many(&mut commands, 1) > 0 {

@@ -39,11 +39,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub fn open(
-        path: &Path,
-        options: Options,
-        wake: mpsc::WeakSender<Command>,
-    ) -> Result<(Self, Writer), OpenError> {
+    pub fn open(path: &Path, options: Options, wake: mpsc::WeakSender<Command>) -> Result<(Self, Writer), OpenError> {
         let lock = open::own(path)?;
         let folder = Arc::new(Folder { path: path.to_owned(), wake, lock });
         let slot = Self { options, current: RwLock::new(None), folder };

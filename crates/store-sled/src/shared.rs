@@ -124,7 +124,8 @@ impl Shared {
         let overlay = self.overlay();
         let mut changed = overlay.range(range).peekable();
         let mut tree = self.db.range(range.clone());
-        let mut next_in_tree = || tree.next().transpose().map_err(|error| StoreError::Unavailable(self.unreadable(error)));
+        let mut next_in_tree =
+            || tree.next().transpose().map_err(|error| StoreError::Unavailable(self.unreadable(error)));
         let mut present = next_in_tree()?;
         let mut entries = Vec::new();
         while entries.len() < limit {

@@ -187,7 +187,8 @@ struct Files {
 
 impl Files {
     fn read(folder: &Path) -> Self {
-        let [conf, db, first, second] = ["conf", "db", "redo.0", "redo.1"].map(|name| fs::read(folder.join(name)).unwrap());
+        let [conf, db, first, second] =
+            ["conf", "db", "redo.0", "redo.1"].map(|name| fs::read(folder.join(name)).unwrap());
         Self { conf, db, redo: [first, second] }
     }
 
