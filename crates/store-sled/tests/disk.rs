@@ -2,7 +2,7 @@
 //!
 //! The full one is a small tmpfs in a mount namespace of its own: this binary runs itself in it, and it is gone with the process.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
     env,
