@@ -49,7 +49,7 @@ async fn r65_a_hundred_power_cuts_lose_nothing_acknowledged() {
 /// Some of the syncs fail: of the redo log and of the tree, as it comes. The child opens the store again and goes on.
 #[tokio::test]
 async fn r66_a_sync_that_failed_is_not_forgotten() {
-    cuts(CUTS / 2, LIFE / 2, &["-e", "inject=fdatasync:error=EIO:when=4+13"]).await;
+    cuts(CUTS / 2, LIFE / 2, &["-e", "inject=fdatasync:error=EIO:when=3+7"]).await;
 }
 
 /// Two lives, each with some cuts. How often a disk that ignores every sync was noticed.
@@ -63,7 +63,7 @@ async fn cuts(cuts: usize, life: usize, inject: &[&str]) -> usize {
         let calls = live(folder.path(), life, inject);
         let open = calls.iter().find(|call| matches!(&call.what, What::Said(line) if line == "open")).unwrap().end;
         let failed = calls.iter().filter(|call| matches!(call.what, What::Sync { failed: true, .. })).count();
-        assert_eq!(failed > 2, !inject.is_empty(), "{failed} syncs failed");
+        assert_eq!(failed > 1, !inject.is_empty(), "{failed} syncs failed");
         let last = calls.iter().map(|call| call.end).max().unwrap();
         for _ in 0..cuts {
             let cut = chance.random_range(open..=last);
