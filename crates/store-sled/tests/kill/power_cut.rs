@@ -49,7 +49,7 @@ async fn r65_a_hundred_power_cuts_lose_nothing_acknowledged() {
 /// Some of the syncs fail: of the redo log and of the tree, as it comes. The child opens the store again and goes on.
 #[tokio::test]
 async fn r66_a_sync_that_failed_is_not_forgotten() {
-    cuts(CUTS / 2, LIFE / 2, &["-e", "inject=fdatasync:error=EIO:when=3+7"]).await;
+    cuts(CUTS / 2, LIFE / 2, &["-e", "inject=fdatasync:error=EIO:when=4+13"]).await;
 }
 
 /// Two lives, each with some cuts. How often a disk that ignores every sync was noticed.
