@@ -15,14 +15,13 @@ use crate::{
 pub struct UpstreamHomeserver {
     upstream: Upstream,
     server_name: String,
-    #[expect(dead_code, reason = "the amended answers come next")]
     settings: GatewaySettings,
 }
 
 impl UpstreamHomeserver {
     /// Finds out whose users these are.
     pub async fn open(settings: GatewaySettings) -> Result<Self, GatewayError> {
-        let upstream = Upstream::new(&settings.upstream)?;
+        let upstream = Upstream::new(&settings.upstream)?.silent_at_most(settings.upstream_timeout);
         let server_name = match (settings.server_name.clone(), server_name(&upstream).await) {
             (Some(given), Some(upstream)) if given != upstream => {
                 return Err(GatewayError::OtherServerName { given, upstream });
@@ -31,6 +30,10 @@ impl UpstreamHomeserver {
             (None, None) => return Err(GatewayError::NoServerName),
         };
         Ok(Self { upstream, server_name, settings })
+    }
+
+    pub(crate) fn settings(&self) -> &GatewaySettings {
+        &self.settings
     }
 
     pub(crate) fn upstream(&self) -> &Upstream {

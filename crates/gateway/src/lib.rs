@@ -8,11 +8,19 @@
 //! Two rules hold everywhere. Nothing of a guarded operation goes upstream before our stages are done, and then only bodies that we built. A
 //! token of the upstream's is kept nowhere: it reaches the client that earned it, or it is logged out at once.
 
+mod doors;
+mod front;
 mod host;
+mod net;
+mod owner;
+mod paths;
+mod proxy;
 mod router;
 mod settings;
+mod token;
 mod upstream;
 
+pub use doors::Opened;
 pub use host::UpstreamHomeserver;
 pub use router::app;
 pub use settings::{GatewayError, GatewaySettings};

@@ -4,37 +4,45 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::StatusCode;
 use matrix_2fa::{ApiError, TwoFactor};
 
 use crate::{
+    front::{self, Passage},
     host::UpstreamHomeserver,
-    upstream::{Upstream, UpstreamError},
+    net::Net,
+    proxy::Proxy,
 };
+
+struct Gateway {
+    proxy: Proxy,
+    net: Net,
+}
 
 /// The complete gateway.
 pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router {
     let own = two_factor.router();
-    Router::new().fallback(pass_on).with_state(host.upstream().clone()).merge(own)
+    let opened = host.settings().opened;
+    let proxy = Proxy::new(host.upstream().clone(), host.settings().public_base_url.as_deref());
+    let gateway = Gateway { proxy, net: Net::new(host, two_factor) };
+    front::judged(Router::new().fallback(pass_on).with_state(Arc::new(gateway)).merge(own), opened)
 }
 
-async fn pass_on(State(upstream): State<Upstream>, request: Request) -> Response {
-    match upstream.forward(request).await {
-        Ok(response) => response.map(Body::new),
-        Err(error) => unreachable(&error).into_response(),
+async fn pass_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.pass_on(request).await.unwrap_or_else(front::refusal)
+}
+
+impl Gateway {
+    async fn pass_on(&self, request: Request) -> Result<Response, ApiError> {
+        match request.extensions().get() {
+            Some(Passage::Streamed) => self.proxy.pass(request).await,
+            Some(Passage::Watched) => {
+                let (request, asked) = self.net.before(request)?;
+                self.net.after(asked, self.proxy.pass(request).await?).await
+            }
+            Some(Passage::Ours) | None => Err(front::unknown()),
+        }
     }
-}
-
-/// 502 or 504, as a Matrix error.
-pub(crate) fn unreachable(error: &UpstreamError) -> ApiError {
-    let status = match error {
-        UpstreamError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::Unreachable(_) | UpstreamError::Unreadable => StatusCode::BAD_GATEWAY,
-    };
-    tracing::warn!(error = error as &dyn std::error::Error, "the upstream does not answer");
-    ApiError::new(status, "M_UNKNOWN", "The homeserver does not answer at the moment. Try again later.")
 }

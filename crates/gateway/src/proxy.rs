@@ -1,0 +1,73 @@
+//! Passing a request on, and its answer back: heads are cleaned, bodies stream, an upgrade to WebSocket becomes a tunnel.
+//!
+//! Two HTTP parsers that disagree about where a request ends are an attack, so what goes upstream is written anew from what was read here:
+//! one length or one chunked encoding, one host, origin form. What cannot be read in one way is refused.
+
+mod headers;
+mod upgrade;
+
+use std::net::IpAddr;
+
+use axum::{body::Body, extract::Request, response::Response};
+use http::{Method, StatusCode};
+use matrix_2fa::{ApiError, ClientAddress};
+
+use crate::upstream::{Upstream, UpstreamError};
+
+pub(crate) use headers::refuse_malformed;
+
+/// The way upstream for what is passed on.
+#[derive(Clone, Debug)]
+pub(crate) struct Proxy {
+    upstream: Upstream,
+    /// `https` or `http`, where no proxy before us says it.
+    scheme: &'static str,
+}
+
+impl Proxy {
+    pub(crate) fn new(upstream: Upstream, public_base_url: Option<&str>) -> Self {
+        let https = public_base_url.is_some_and(|url| url.starts_with("https:"));
+        Self { upstream, scheme: if https { "https" } else { "http" } }
+    }
+
+    /// Passes a request on. The answer is the upstream's, but for the headers that concern one connection only.
+    pub(crate) async fn pass(&self, mut request: Request) -> Result<Response, ApiError> {
+        let client = client(&request);
+        let upgrade = upgrade::Wanted::take(&mut request);
+        headers::clean_request(request.headers_mut(), client, self.scheme);
+        if upgrade.is_some() {
+            upgrade::ask(request.headers_mut());
+        }
+        let mut response = self.upstream.forward(request).await.map_err(|error| unreachable(&error))?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return upgrade::tunnel(upgrade, response);
+        }
+        headers::clean_response(response.headers_mut());
+        Ok(response.map(Body::new))
+    }
+}
+
+/// Whose request it is, by whoever accepted the connection.
+fn client(request: &Request) -> Option<IpAddr> {
+    request.extensions().get().map(|ClientAddress(address)| *address)
+}
+
+/// 502, 504, or 408, as a Matrix error.
+pub(crate) fn unreachable(error: &UpstreamError) -> ApiError {
+    let status = match error {
+        UpstreamError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        UpstreamError::Unreachable(_) | UpstreamError::Unreadable => StatusCode::BAD_GATEWAY,
+        UpstreamError::HalfSent => {
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The body did not arrive.");
+        }
+    };
+    tracing::warn!(error = error as &dyn std::error::Error, "the upstream does not answer");
+    ApiError::new(status, "M_UNKNOWN", "The homeserver does not answer at the moment. Try again later.")
+}
+
+/// The methods that Matrix has. Others are somebody else's, and TRACE and CONNECT are attacks.
+pub(crate) fn is_known(method: &Method) -> bool {
+    const METHODS: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
+    METHODS.contains(method)
+}
