@@ -11,6 +11,7 @@
 //!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`crash`] kills servers at random moments, and shows that it would find five faults.
+//! * [`gateway`] is `matrix-2fa gateway` before a real Synapse: logins, guarded operations, other doors, and what a plain user sees of it.
 //! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
@@ -30,6 +31,7 @@ mod codes;
 mod command;
 mod crash;
 mod edges;
+mod gateway;
 mod harness;
 mod limits;
 mod logs;

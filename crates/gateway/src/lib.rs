@@ -3,16 +3,29 @@
 //! the rest as it is.
 //!
 //! How it hangs together: [`app`] takes every request (`router.rs`) · [`UpstreamHomeserver`] implements the module's
-//! [`Homeserver`](matrix_2fa::homeserver::Homeserver) over HTTP in `host.rs` · `upstream.rs` is the client underneath.
+//! [`Homeserver`](matrix_2fa::homeserver::Homeserver) over HTTP in `host.rs` · `login.rs` is `POST /login`, `guard.rs` every operation with
+//! interactive auth, `upstream_auth.rs` the upstream's own · `amend.rs` the answers that say a little more · `policy.rs` bars who must enroll
+//! first · `upstream.rs` is the client underneath.
 //!
 //! Two rules hold everywhere. Nothing of a guarded operation goes upstream before our stages are done, and then only bodies that we built. A
 //! token of the upstream's is kept nowhere: it reaches the client that earned it, or it is logged out at once.
 
+mod amend;
+mod calls;
+mod guard;
 mod host;
+mod login;
+mod names;
+mod policy;
 mod router;
+mod scope;
+mod sealed;
 mod settings;
+mod token;
 mod upstream;
+mod upstream_auth;
+mod users;
 
-pub use host::UpstreamHomeserver;
+pub use host::{Found, UpstreamHomeserver};
 pub use router::app;
 pub use settings::{GatewayError, GatewaySettings};

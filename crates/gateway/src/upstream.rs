@@ -22,7 +22,7 @@ const CALL_LIMIT: usize = 1024 * 1024;
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The homeserver behind the gateway.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client<HttpConnector, Body>,
     authority: Authority,
