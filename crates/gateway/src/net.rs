@@ -13,8 +13,6 @@
 mod scan;
 mod words;
 
-use std::sync::Arc;
-
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -22,46 +20,32 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body_util::BodyExt;
-use matrix_2fa::{ApiError, TwoFactor};
+use matrix_2fa::ApiError;
 
-use crate::{host::UpstreamHomeserver, token::sole_token};
+use crate::{calls::Login, router::Gateway, token::sole_token};
 
 use words::Found;
 
 /// Larger answers are scanned, not kept.
 const KEPT: usize = 256 * 1024;
 
-/// Judges what comes back from endpoints that are in no row.
-pub(crate) struct Net {
-    host: Arc<UpstreamHomeserver>,
-    two_factor: Arc<TwoFactor>,
-}
-
 /// What must be remembered of a request until its answer comes.
-pub(crate) struct Asked {
+struct Asked {
     method: Method,
     path: String,
     token: Option<String>,
 }
 
-impl Net {
-    pub(crate) fn new(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Self {
-        Self { host, two_factor }
-    }
-
-    /// Prepares a request whose answer will be read.
-    pub(crate) fn before(&self, request: Request) -> Result<(Request, Asked), ApiError> {
-        let (mut parts, body) = request.into_parts();
-        parts.headers.remove(ACCEPT_ENCODING);
-        parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        // Of several tokens an upstream takes one, and nobody knows which: then it is nobody's.
-        let token = sole_token(&parts)?;
-        let asked = Asked { method: parts.method.clone(), path: parts.uri.path().to_owned(), token };
-        Ok((Request::from_parts(parts, body), asked))
+impl Gateway {
+    /// Passes a request on, and reads the answer before the client gets it.
+    pub(crate) async fn watch(&self, request: Request) -> Result<Response, ApiError> {
+        let (request, asked) = before(request)?;
+        let response = self.pass(request).await?;
+        self.after(asked, response).await
     }
 
     /// Reads the answer.
-    pub(crate) async fn after(&self, asked: Asked, response: Response) -> Result<Response, ApiError> {
+    async fn after(&self, asked: Asked, response: Response) -> Result<Response, ApiError> {
         let status = response.status();
         let demand = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if !(status.is_success() || demand) || is_a_picture(response.headers()) {
@@ -107,8 +91,7 @@ impl Net {
             Found::Tokens(tokens) => {
                 let mut refused = Ok(());
                 for token in tokens {
-                    // All of them are ended, whichever was refused first.
-                    let judged = self.judge_token(asked, &token).await;
+                    let judged = self.judge_token(asked, token).await;
                     refused = refused.and(judged);
                 }
                 refused
@@ -116,33 +99,27 @@ impl Net {
         }
     }
 
-    /// A token that came through no door.
-    async fn judge_token(&self, asked: &Asked, token: &str) -> Result<(), ApiError> {
-        let user = match self.host.whoami(token).await {
-            Ok(requester) => requester.user,
-            // Not a token of the homeserver's: somebody else's, for somebody else.
+    /// A token that came through no door. All of them are ended, whichever was refused first.
+    async fn judge_token(&self, asked: &Asked, token: String) -> Result<(), ApiError> {
+        match self.host.whoami(&token).await {
+            Ok(requester) => {
+                let made = Login { user: Some(requester.user), token };
+                let judged = self.stop_if_enrolled(&made).await;
+                if judged.is_err() {
+                    tracing::error!(http.method = %asked.method, http.path = asked.path, "a token that came through no door was stopped");
+                }
+                judged
+            }
             Err(error) => {
                 let error = ApiError::from(error);
+                // Not a token of the homeserver's: somebody else's, for somebody else.
                 if error.status() == StatusCode::UNAUTHORIZED {
                     return Ok(());
                 }
-                self.host.log_out(token).await;
-                return Err(error);
+                self.host.upstream.log_out(&token).await;
+                Err(error)
             }
-        };
-        let enrolled = match self.two_factor.engine().account(&user).await {
-            Ok(account) => account.is_enrolled(),
-            Err(error) => {
-                self.host.log_out(token).await;
-                return Err(error.into());
-            }
-        };
-        if !enrolled {
-            return Ok(());
         }
-        self.host.log_out(token).await;
-        tracing::error!(user.id = user, http.method = %asked.method, http.path = asked.path, "a login that passed no door was stopped");
-        Err(ApiError::forbidden("This account has a second factor. Log in with it, or on the sign-in page."))
     }
 
     async fn refuse_demand(&self, asked: &Asked) -> Result<(), ApiError> {
@@ -154,6 +131,17 @@ impl Net {
         tracing::error!(user.id = requester.user, http.method = %asked.method, http.path = asked.path, "an endpoint that is not in the table of doors asks for interactive auth");
         Err(ApiError::forbidden("This account has a second factor, and this endpoint cannot ask for it."))
     }
+}
+
+/// Prepares a request whose answer will be read.
+fn before(request: Request) -> Result<(Request, Asked), ApiError> {
+    let (mut parts, body) = request.into_parts();
+    parts.headers.remove(ACCEPT_ENCODING);
+    parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // Of several tokens an upstream takes one, and nobody knows which: then it is nobody's.
+    let token = sole_token(&parts)?;
+    let asked = Asked { method: parts.method.clone(), path: parts.uri.path().to_owned(), token };
+    Ok((Request::from_parts(parts, body), asked))
 }
 
 /// The answer cannot be judged, so nobody gets it.

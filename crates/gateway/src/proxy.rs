@@ -8,13 +8,13 @@ mod upgrade;
 
 use std::net::IpAddr;
 
-use axum::{body::Body, extract::Request, response::Response};
-use http::{Method, StatusCode};
+use axum::{extract::Request, response::Response};
+use http::{HeaderMap, Method, StatusCode};
 use matrix_2fa::{ApiError, ClientAddress};
 
-use crate::upstream::{Upstream, UpstreamError};
+use crate::{router::unreachable, upstream::Upstream};
 
-pub(crate) use headers::refuse_malformed;
+pub(crate) use headers::{clean_response, refuse_malformed};
 
 /// The way upstream for what is passed on.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Proxy {
     pub(crate) async fn pass(&self, mut request: Request) -> Result<Response, ApiError> {
         let client = client(&request);
         let upgrade = upgrade::Wanted::take(&mut request);
-        headers::clean_request(request.headers_mut(), client, self.scheme);
+        self.clean(request.headers_mut(), client);
         if upgrade.is_some() {
             upgrade::ask(request.headers_mut());
         }
@@ -42,27 +42,19 @@ impl Proxy {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return upgrade::tunnel(upgrade, response);
         }
-        headers::clean_response(response.headers_mut());
-        Ok(response.map(Body::new))
+        clean_response(response.headers_mut());
+        Ok(response)
+    }
+
+    /// A head as it goes upstream.
+    pub(crate) fn clean(&self, headers: &mut HeaderMap, client: Option<IpAddr>) {
+        headers::clean_request(headers, client, self.scheme);
     }
 }
 
 /// Whose request it is, by whoever accepted the connection.
 fn client(request: &Request) -> Option<IpAddr> {
     request.extensions().get().map(|ClientAddress(address)| *address)
-}
-
-/// 502, 504, or 408, as a Matrix error.
-pub(crate) fn unreachable(error: &UpstreamError) -> ApiError {
-    let status = match error {
-        UpstreamError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamError::Unreachable(_) | UpstreamError::Unreadable => StatusCode::BAD_GATEWAY,
-        UpstreamError::HalfSent => {
-            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The body did not arrive.");
-        }
-    };
-    tracing::warn!(error = error as &dyn std::error::Error, "the upstream does not answer");
-    ApiError::new(status, "M_UNKNOWN", "The homeserver does not answer at the moment. Try again later.")
 }
 
 /// The methods that Matrix has. Others are somebody else's, and TRACE and CONNECT are attacks.

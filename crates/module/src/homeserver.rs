@@ -49,6 +49,9 @@ pub enum HostError {
         /// What the user should do.
         error: String,
     },
+    /// The host refuses with a whole answer that is not ours to word: that of the homeserver behind it.
+    #[error("{0}")]
+    Answered(crate::ApiError),
     /// Too much at once: 429 `M_LIMIT_EXCEEDED`.
     #[error("too many requests at once")]
     Overloaded {
@@ -76,6 +79,18 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Is this the user's password? No device, no token, no other effect. A user who does not exist, or cannot log in, is `false`, and
     /// costs the same time.
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError>;
+
+    /// The host's own answer to a wrong password, for a host whose users shall see no difference. `None` is ours.
+    fn wrong_password(&self) -> Option<crate::ApiError> {
+        None
+    }
+
+    /// Can the host still do what this user's first factor was proved for? A host that repeats the password to a server behind it holds it for
+    /// some minutes, in its process. It is asked before a code is evaluated, so that a restart costs nobody a code; after a no the
+    /// password must be sent again. The default needs nothing.
+    async fn remembers(&self, _user: &str) -> Result<bool, HostError> {
+        Ok(true)
+    }
 
     /// Ends every access token of the user but those of the device `keep`.
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ApiError, TwoFactor,
-    login::{Guard, Proved, wrong_password},
+    login::{Guard, Proved},
     password,
     uia::{auth::Auth, challenge::Refusal},
 };
@@ -220,7 +220,7 @@ impl SecondFactor for TwoFactor {
             (None, _) => guard.prove(body.clone()).await,
             (Some(user), None) => guard.prove_after(user, Stage::Password, body.clone()).await,
             // The password was right only without its tail, so for a user without a factor the field was simply wrong.
-            (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(wrong_password()),
+            (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(self.wrong_password()),
             (Some(user), Some((stage, code))) => {
                 let epoch = self.host.login_epoch(user).await?;
                 guard.with_code(user, epoch, *stage, code, body.clone()).await

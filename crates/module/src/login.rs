@@ -55,8 +55,12 @@ pub(crate) struct Guard<'a> {
     pub(crate) from: Origination,
 }
 
-pub(crate) fn wrong_password() -> ApiError {
-    ApiError::forbidden("The user name, the password or the code is wrong.")
+impl TwoFactor {
+    /// One answer, whatever of a login was wrong.
+    pub(crate) fn wrong_password(&self) -> ApiError {
+        let ours = || ApiError::forbidden("The user name, the password or the code is wrong.");
+        self.host.wrong_password().unwrap_or_else(ours)
+    }
 }
 
 impl Guard<'_> {
@@ -116,7 +120,7 @@ impl Guard<'_> {
         let user = self.user(&named);
         let epoch = self.module.host.login_epoch(&user).await?;
         let flows = match self.module.check_password(&user, password, self.from.client).await? {
-            PasswordCheck::Wrong => return Err(wrong_password()),
+            PasswordCheck::Wrong => return Err(self.module.wrong_password()),
             PasswordCheck::WithCode { stage, code } => return self.with_code(&user, epoch, stage, &code, body).await,
             PasswordCheck::Right => self.flows(Stage::Password, &user).await?,
         };
@@ -259,8 +263,21 @@ impl Guard<'_> {
         auth: &Auth,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
+        self.reminded(user, session, &body).await?;
         self.module.second_factor(user, &self.from, session, stage, auth.code.as_deref()).await?;
         Ok(Self::proved(user, session.state().epoch, body, Some(stage)))
+    }
+
+    /// A host that does not remember the password is given it again, if this request brings it; it is the one that opened the session.
+    async fn reminded(&self, user: &str, session: &mut Session, body: &Map<String, Value>) -> Result<(), ApiError> {
+        if self.module.host.remembers(user).await? {
+            return Ok(());
+        }
+        self.module.admit(self.from.client)?;
+        match string(body, "password")? {
+            Some(password) if self.module.host.verify_password(user, password).await? => Ok(()),
+            Some(_) | None => Err(self.module.challenge(session, Refusal::Forgotten).await?),
+        }
     }
 
     /// A password with a code at its end, whose password was right.
@@ -275,7 +292,7 @@ impl Guard<'_> {
         let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)?));
         match self.module.second_factor_of(user, &self.from, &session, stage, code).await? {
             true => Ok(Self::proved(user, epoch, body, Some(stage))),
-            false => Err(wrong_password()),
+            false => Err(self.module.wrong_password()),
         }
     }
 

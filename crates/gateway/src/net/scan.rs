@@ -42,7 +42,9 @@ impl Rest {
             return Ok(self.pending.split().freeze());
         }
         if position(&self.pending).is_some() {
-            tracing::error!("an answer of an endpoint that is in no row of the table of doors is large and has a token in it; it was cut");
+            tracing::error!(
+                "an answer of an endpoint that is in no row of the table of doors is large and has a token in it; it was cut"
+            );
             return Err(Cut);
         }
         let held = if self.over { 0 } else { WORD.len() - 1 };

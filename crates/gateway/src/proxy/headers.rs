@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use axum::extract::Request;
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{
+        CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE,
+    },
 };
 use matrix_2fa::ApiError;
 
@@ -130,11 +133,15 @@ fn is_claim(name: &str) -> bool {
         return CLAIMS.contains(&name);
     }
     let dashed = name.replace('_', "-");
-    CLAIMS.contains(&dashed.as_str()) || NOT_TO_BE_NAMED.contains(&dashed.as_str()) || dashed.starts_with("x-forwarded") || dashed == "x-real-ip" || dashed == "forwarded"
+    CLAIMS.contains(&dashed.as_str())
+        || NOT_TO_BE_NAMED.contains(&dashed.as_str())
+        || dashed.starts_with("x-forwarded")
+        || dashed == "x-real-ip"
+        || dashed == "forwarded"
 }
 
 /// The head that goes back.
-pub(super) fn clean_response(headers: &mut HeaderMap) {
+pub(crate) fn clean_response(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
 }
 

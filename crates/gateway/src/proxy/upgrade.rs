@@ -46,7 +46,11 @@ pub(super) fn tunnel(wanted: Option<Wanted>, mut upstream: Response) -> Result<R
     let there = upstream.extensions_mut().remove::<OnUpgrade>();
     let (Some(Wanted(here)), Some(there), true) = (wanted, there, is_websocket(upstream.headers())) else {
         tracing::warn!("the upstream switched protocols and was not asked to");
-        return Err(ApiError::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", "The homeserver gave no answer that can be used."));
+        return Err(ApiError::new(
+            StatusCode::BAD_GATEWAY,
+            "M_UNKNOWN",
+            "The homeserver gave no answer that can be used.",
+        ));
     };
     tokio::spawn(async move {
         let (Ok(here), Ok(there)) = tokio::join!(here, there) else { return };

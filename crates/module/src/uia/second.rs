@@ -62,6 +62,9 @@ impl TwoFactor {
             return Ok(None);
         }
         binding::require_secrets(&live.state, body)?;
+        if !self.host.remembers(user).await? {
+            return Err(ApiError::unknown_session());
+        }
         // The final gate: what was proved is worth nothing if the factors have changed since.
         let account = self.engine.account(user).await?;
         if !account.is_enrolled() || account.changed_at().is_some_and(|at| at > live.state.created_at) {

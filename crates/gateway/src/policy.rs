@@ -1,0 +1,92 @@
+//! The policy `required`, for tokens that are older than it or were made past our login: without a second factor they are good for setting one
+//! up, for looking who one is, and for logging out.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::Method;
+use matrix_2fa::{
+    ApiError,
+    homeserver::{Requester, RequesterKind},
+};
+use matrix_2fa_core::Policy;
+
+use crate::{guard::barred, router::Gateway, token::sole_token};
+
+/// What such a token may do, below `/_matrix/client/{version}/`.
+const OPEN: [&str; 5] = ["account/whoami", "capabilities", "login", "logout", "logout/all"];
+
+pub(crate) async fn barred_without_factor(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let judged = async {
+        let free = parts.method == Method::OPTIONS || is_open(parts.uri.path());
+        if gateway.two_factor.engine().settings().policy != Policy::Required || free {
+            return Ok(());
+        }
+        // Two tokens, or one that nobody can read, go no further than here.
+        let Some(token) = sole_token(&parts)? else { return Ok(()) };
+        let Requester { user, kind, .. } = gateway.user_of(&token).await?;
+        // Bridges and guests have no password and no second factor.
+        let exempt = kind != RequesterKind::User;
+        if !exempt && gateway.two_factor.bars(&user).await? { Err(barred()) } else { Ok::<_, ApiError>(()) }
+    };
+    match judged.await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn is_open(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix("/_matrix/client/") else { return !path.starts_with("/_matrix/media/") };
+    let Some((_version, rest)) = rest.split_once('/') else { return true };
+    let rest = rest.strip_prefix("org.matrix.msc1998/").unwrap_or(rest);
+    OPEN.contains(&rest) || rest == "account/two-factor" || rest.starts_with("account/two-factor/")
+}
+
+impl Gateway {
+    /// Who has this token, as of a minute ago at most.
+    async fn user_of(&self, token: &str) -> Result<Requester, ApiError> {
+        if let Some(requester) = self.users.recall(&self.two_factor, token) {
+            return Ok(requester);
+        }
+        let requester = self.host.whoami(token).await?;
+        self.users.keep(&self.two_factor, token, requester.clone());
+        Ok(requester)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_to_a_token_without_a_second_factor() {
+        for open in [
+            "/_matrix/client/versions",
+            "/_matrix/client/v3/account/whoami",
+            "/_matrix/client/r0/logout",
+            "/_matrix/client/v3/account/two-factor",
+            "/_matrix/client/unstable/org.matrix.msc1998/account/two-factor/totp",
+            "/_matrix-2fa/account",
+        ] {
+            assert!(is_open(open), "{open}");
+        }
+        for closed in [
+            "/_matrix/client/v3/sync",
+            "/_matrix/client/v3/account/password",
+            "/_matrix/client/v3/account/two-factors",
+            "/_matrix/media/v3/upload",
+            "/_matrix/client/v3/logout/all/x",
+        ] {
+            assert!(!is_open(closed), "{closed}");
+        }
+    }
+}
