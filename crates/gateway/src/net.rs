@@ -20,7 +20,7 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body_util::BodyExt;
-use matrix_2fa::ApiError;
+use matrix_2fa::{ApiError, HostError};
 
 use crate::{calls::Login, router::Gateway, token::sole_token};
 
@@ -33,13 +33,14 @@ const KEPT: usize = 256 * 1024;
 struct Asked {
     method: Method,
     path: String,
-    token: Option<String>,
+    /// Of several an upstream takes one, and nobody knows which.
+    token: Result<Option<String>, HostError>,
 }
 
 impl Gateway {
     /// Passes a request on, and reads the answer before the client gets it.
     pub(crate) async fn watch(&self, request: Request) -> Result<Response, ApiError> {
-        let (request, asked) = before(request)?;
+        let (request, asked) = before(request);
         let response = self.pass(request).await?;
         self.after(asked, response).await
     }
@@ -123,7 +124,11 @@ impl Gateway {
     }
 
     async fn refuse_demand(&self, asked: &Asked) -> Result<(), ApiError> {
-        let Some(token) = &asked.token else { return Ok(()) };
+        let token = match &asked.token {
+            Ok(Some(token)) => token,
+            Ok(None) => return Ok(()),
+            Err(_several) => return Err(ApiError::forbidden("Send exactly one access token.")),
+        };
         let Ok(requester) = self.host.whoami(token).await else { return Ok(()) };
         if !self.two_factor.engine().account(&requester.user).await?.is_enrolled() {
             return Ok(());
@@ -134,14 +139,11 @@ impl Gateway {
 }
 
 /// Prepares a request whose answer will be read.
-fn before(request: Request) -> Result<(Request, Asked), ApiError> {
+fn before(request: Request) -> (Request, Asked) {
     let (mut parts, body) = request.into_parts();
-    parts.headers.remove(ACCEPT_ENCODING);
     parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    // Of several tokens an upstream takes one, and nobody knows which: then it is nobody's.
-    let token = sole_token(&parts)?;
-    let asked = Asked { method: parts.method.clone(), path: parts.uri.path().to_owned(), token };
-    Ok((Request::from_parts(parts, body), asked))
+    let asked = Asked { method: parts.method.clone(), path: parts.uri.path().to_owned(), token: sole_token(&parts) };
+    (Request::from_parts(parts, body), asked)
 }
 
 /// The answer cannot be judged, so nobody gets it.

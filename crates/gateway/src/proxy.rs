@@ -12,7 +12,7 @@ use axum::{extract::Request, response::Response};
 use http::{HeaderMap, Method, StatusCode};
 use matrix_2fa::{ApiError, ClientAddress};
 
-use crate::{router::unreachable, upstream::Upstream};
+use crate::{front::Passage, router::unreachable, upstream::Upstream};
 
 pub(crate) use headers::{clean_response, refuse_malformed};
 
@@ -33,7 +33,9 @@ impl Proxy {
     /// Passes a request on. The answer is the upstream's, but for the headers that concern one connection only.
     pub(crate) async fn pass(&self, mut request: Request) -> Result<Response, ApiError> {
         let client = client(&request);
-        let upgrade = upgrade::Wanted::take(&mut request);
+        // Through a guarded path there is no tunnel, whatever the upstream answers.
+        let guarded = request.extensions().get() == Some(&Passage::Ours);
+        let upgrade = upgrade::Wanted::take(&mut request).filter(|_| !guarded);
         self.clean(request.headers_mut(), client);
         if upgrade.is_some() {
             upgrade::ask(request.headers_mut());
