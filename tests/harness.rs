@@ -46,7 +46,7 @@ pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};
-pub use synapse::{SERVER_NAME, synapse};
+pub use synapse::synapse;
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

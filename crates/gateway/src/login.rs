@@ -25,7 +25,6 @@ use matrix_2fa::{
 };
 use matrix_2fa_core::Policy;
 use serde_json::{Map, Value, json};
-use tower::ServiceExt;
 
 use crate::{
     host::Probe,
@@ -144,10 +143,8 @@ impl Login {
 
     /// The module's login guard, with the body as it was judged.
     async fn guard(self) -> Result<Response, ApiError> {
-        let module = self.gateway.module.clone();
         let body = Body::from(Value::Object(self.body).to_string());
-        let request = Request::from_parts(self.parts, body);
-        Ok(module.oneshot(request).await.unwrap_or_else(|never| match never {}))
+        Ok(self.gateway.ours(Request::from_parts(self.parts, body)).await)
     }
 }
 
