@@ -1,5 +1,6 @@
 //! `matrix-2fa gateway` before a real Synapse, which all these tests share; each has a gateway of its own.
 
+mod clients;
 mod doors;
 mod guarded;
 mod identical;

@@ -48,7 +48,7 @@ pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};
 pub use stub::{Asked, Reply, Stub};
-pub use synapse::{SERVER_NAME, synapse};
+pub use synapse::synapse;
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

@@ -37,7 +37,6 @@ fn recorded(user: &User) -> Vec<Recorded> {
         "keys/changes?from=x&to=y",
         "register/available?username=free-name",
         "register/available?username=UPPER",
-        "login/sso/redirect",
         "login/sso/redirect/nobody?redirectUrl=http://a",
     ] {
         for with_token in [true, false] {
@@ -89,7 +88,7 @@ fn a_plain_user_gets_the_bytes_that_synapse_sends() {
         let token = with_token.then_some(user.token.as_str());
         let (through, own) =
             (through(&server, method, &path, token, body.as_ref()), direct(method, &path, token, body.as_ref()));
-        if (through.0, &through.1) != (own.status, &own.bytes) {
+        if (through.0, without_session(&through.1)) != (own.status, without_session(&own.bytes)) {
             let (here, there) = (String::from_utf8_lossy(&through.1), String::from_utf8_lossy(&own.bytes));
             different.push(format!("{method} {path}\n  {} {here}\n  {} {there}", through.0, own.status));
         }
@@ -97,7 +96,16 @@ fn a_plain_user_gets_the_bytes_that_synapse_sends() {
     assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
-fn through(server: &Server, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Vec<u8>) {
+/// A session has another name each time.
+fn without_session(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.split_once("{\"session\":\"") {
+        Some((before, rest)) => format!("{before}{}", rest.split_once('"').map_or(rest, |(_, after)| after)),
+        None => text.into_owned(),
+    }
+}
+
+pub fn through(server: &Server, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> (u16, Vec<u8>) {
     let client =
         reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let mut request = client.request(method.parse().expect("a method"), format!("{}{path}", server.base_url()));

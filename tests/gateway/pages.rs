@@ -54,7 +54,8 @@ fn the_account_page_adds_an_authenticator_to_an_account_of_synapse() {
     let (_, shown) = page.html.split_once("class=\"secret\"><code>").expect("a secret");
     let secret = shown.split('<').next().expect("text").replace(' ', "");
     let phone = Phone::new(&server, &secret);
-    browser.submit_to(&page, add, &[("code", &phone.code())]).says(200, "recovery codes");
+    let confirm = "/_matrix-2fa/account/confirm";
+    browser.submit_to(&page, confirm, &[("code", &phone.code())]).says(200, "recovery codes");
     browser.open(home).says(200, "On: signing in needs");
     assert_eq!(user.login().status, 401);
     assert_eq!(devices(&user).len(), 1, "the page leaves no device behind");

@@ -34,6 +34,6 @@ fn required_with_pages_gives_no_token_and_says_where_to_enroll() {
 fn disallowed_enrolls_nobody() {
     let server = Server::gateway(&[("MATRIX_2FA_POLICY", "disallowed")]);
     let user = server.user();
-    user.with_password("POST", "account/two-factor/totp", &json!({})).refused(403, "M_FORBIDDEN");
+    user.post("account/two-factor/totp", &json!({})).refused(403, "M_FORBIDDEN");
     user.login().is(200);
 }

@@ -10,9 +10,6 @@ use std::{
 
 use super::process::client_tool;
 
-/// The name of its users.
-pub const SERVER_NAME: &str = "example.org";
-
 /// A running Synapse.
 pub struct Synapse {
     /// Ends when its input does.

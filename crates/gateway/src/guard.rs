@@ -133,7 +133,7 @@ impl Gateway {
             // What was begun at the upstream is noted here, also if the client has hung up.
             return scope::to_the_end(asked.answer()).await?;
         }
-        if self.two_factor.bars(&requester.user).await? {
+        if self.two_factor.bars_requester(&requester).await? {
             return Err(barred());
         }
         let response = self.pass(Request::from_parts(parts, body)).await?;

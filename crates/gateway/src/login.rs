@@ -25,7 +25,6 @@ use matrix_2fa::{
 };
 use matrix_2fa_core::Policy;
 use serde_json::{Map, Value, json};
-use tower::ServiceExt;
 
 use crate::{
     host::Probe,
@@ -89,12 +88,15 @@ impl Login {
     /// Would the module do anything else than log this user in? Never answered by what the password is.
     async fn needs_the_guard(&self, user: &str, field: &str) -> Result<bool, ApiError> {
         let module = &self.gateway.two_factor;
-        if module.engine().settings().policy == Policy::Required
-            || module.password_candidates(user, field).await?.len() > 1
-        {
+        if module.password_candidates(user, field).await?.len() > 1 {
             return Ok(true);
         }
-        Ok(module.engine().account(user).await?.is_enrolled())
+        let account = module.engine().account(user).await?;
+        if account.is_enrolled() {
+            return Ok(true);
+        }
+        let standing = module.engine().look_at_standing(user, &account).await?;
+        Ok(standing.policy == Policy::Required)
     }
 
     /// Whose name is it? Every reading of the field is checked, so that time tells nothing.
@@ -144,10 +146,8 @@ impl Login {
 
     /// The module's login guard, with the body as it was judged.
     async fn guard(self) -> Result<Response, ApiError> {
-        let module = self.gateway.module.clone();
         let body = Body::from(Value::Object(self.body).to_string());
-        let request = Request::from_parts(self.parts, body);
-        Ok(module.oneshot(request).await.unwrap_or_else(|never| match never {}))
+        Ok(self.gateway.ours(Request::from_parts(self.parts, body)).await)
     }
 }
 

@@ -13,7 +13,7 @@ use matrix_2fa::{
     ApiError,
     homeserver::{Requester, RequesterKind},
 };
-use matrix_2fa_core::Policy;
+use matrix_2fa_core::{Policy, Rules};
 
 use crate::{guard::barred, router::Gateway, token::sole_token};
 
@@ -28,20 +28,30 @@ pub(crate) async fn barred_without_factor(
     let (parts, body) = request.into_parts();
     let judged = async {
         let free = parts.method == Method::OPTIONS || is_open(parts.uri.path());
-        if gateway.two_factor.engine().settings().policy != Policy::Required || free {
+        if free || !may_require(&gateway.two_factor.engine().rules()) {
             return Ok(());
         }
         // Two tokens, or one that nobody can read, go no further than here.
         let Some(token) = sole_token(&parts)? else { return Ok(()) };
-        let Requester { user, kind, .. } = gateway.user_of(&token).await?;
-        // Bridges and guests have no password and no second factor.
-        let exempt = kind != RequesterKind::User;
-        if !exempt && gateway.two_factor.bars(&user).await? { Err(barred()) } else { Ok::<_, ApiError>(()) }
+        let requester = gateway.user_of(&token).await?;
+        // Nobody asks a guest for a second factor: there is no login behind one.
+        let is_guest = requester.kind == RequesterKind::Guest;
+        if !is_guest && gateway.two_factor.bars_requester(&requester).await? {
+            Err(barred())
+        } else {
+            Ok::<_, ApiError>(())
+        }
     };
     match judged.await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// Does any rule require a second factor of somebody? (Of whom alone an administrator requires one, logins and guarded operations are asked.)
+fn may_require(rules: &Rules) -> bool {
+    let groups = rules.groups.iter().map(|group| group.rule.policy);
+    groups.chain([rules.server.policy]).any(|policy| policy == Policy::Required)
 }
 
 fn is_open(path: &str) -> bool {

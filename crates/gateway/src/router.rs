@@ -16,7 +16,7 @@ use http::{
     request::Parts,
 };
 use matrix_2fa::{
-    ApiError, SecondFactor, TwoFactor, json_object,
+    ApiError, ClientAddress, SecondFactor, TwoFactor, json_object,
     request::{BODY_LIMIT, client_address, query_value},
 };
 use serde_json::{Map, Value};
@@ -59,17 +59,12 @@ pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router 
         .route("/_matrix/client/versions", get(amend::read_versions))
         .route("/.well-known/matrix/client", get(amend::discover))
         .route("/_matrix/client/v1/login/get_token", post(guard::issue_login_token));
-    let mut pages = Router::new();
     for version in ["r0", "v3"] {
-        guarded = guarded.nest(&format!("/_matrix/client/{version}"), client_api());
-        let client_api = Router::new()
-            .route("/login/sso/redirect", get(begin_sign_in))
-            .route("/login/sso/redirect/{provider}", get(begin_sign_in_with))
-            .route("/auth/{stage}/fallback/web", get(fallback).post(fallback));
-        pages = pages.nest(&format!("/_matrix/client/{version}"), client_api);
+        guarded = client_api(guarded, version);
     }
-    let guarded = guarded.merge(pages).fallback(pass_on).method_not_allowed_fallback(pass_on);
     let guarded = guarded
+        .fallback(pass_on)
+        .method_not_allowed_fallback(pass_on)
         .with_state(Arc::clone(&gateway))
         .layer(middleware::from_fn_with_state(gateway, barred_without_factor))
         .layer(middleware::map_response(with_cors))
@@ -77,21 +72,25 @@ pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router 
     front::judged(guarded, opened)
 }
 
-/// What r0 and v3 share.
-fn client_api() -> Router<Arc<Gateway>> {
-    Router::new()
-        .route("/login", get(amend::list_login_flows).post(login))
-        .route("/login/get_token", post(guard::issue_login_token))
-        .route("/logout", post(guard::log_out))
-        .route("/logout/all", post(guard::log_out_everywhere))
-        .route("/capabilities", get(amend::read_capabilities))
-        .route("/account/password", post(guard::change_password))
-        .route("/account/deactivate", post(guard::deactivate))
-        .route("/account/3pid", post(guard::add_threepid_as_before).fallback(pass_on))
-        .route("/account/3pid/add", post(guard::add_threepid))
-        .route("/delete_devices", post(guard::delete_devices))
-        .route("/devices/{id}", delete(guard::delete_device).fallback(pass_on))
-        .route("/keys/device_signing/upload", post(guard::upload_signing_keys))
+/// What r0 and v3 share. Not nested: what is passed on keeps its whole path.
+fn client_api(router: Router<Arc<Gateway>>, version: &str) -> Router<Arc<Gateway>> {
+    let at = |path: &str| format!("/_matrix/client/{version}/{path}");
+    router
+        .route(&at("login"), get(amend::list_login_flows).post(login))
+        .route(&at("login/get_token"), post(guard::issue_login_token))
+        .route(&at("login/sso/redirect"), get(begin_sign_in))
+        .route(&at("login/sso/redirect/{provider}"), get(begin_sign_in_with))
+        .route(&at("auth/{stage}/fallback/web"), get(fallback).post(fallback))
+        .route(&at("logout"), post(guard::log_out))
+        .route(&at("logout/all"), post(guard::log_out_everywhere))
+        .route(&at("capabilities"), get(amend::read_capabilities))
+        .route(&at("account/password"), post(guard::change_password))
+        .route(&at("account/deactivate"), post(guard::deactivate))
+        .route(&at("account/3pid"), post(guard::add_threepid_as_before))
+        .route(&at("account/3pid/add"), post(guard::add_threepid))
+        .route(&at("delete_devices"), post(guard::delete_devices))
+        .route(&at("devices/{id}"), delete(guard::delete_device))
+        .route(&at("keys/device_signing/upload"), post(guard::upload_signing_keys))
 }
 
 async fn for_a_client(request: Request, next: Next) -> Response {
@@ -155,7 +154,12 @@ async fn fallback(
 
 impl Gateway {
     /// Answered by the module.
-    pub(crate) async fn ours(&self, request: Request) -> Response {
+    pub(crate) async fn ours(&self, mut request: Request) -> Response {
+        // Parameters of our own routes would be taken for the module's.
+        let extensions = std::mem::take(request.extensions_mut());
+        if let Some(client) = extensions.get::<ClientAddress>() {
+            request.extensions_mut().insert(*client);
+        }
         self.module.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
     }
 
