@@ -64,6 +64,9 @@ impl Permissive {
                 None => Reply::Json(401, json!({ "errcode": "M_UNKNOWN_TOKEN", "error": "Who?" })),
             };
         }
+        if matches!(asked.path(), "/_matrix/key/v2/server" | "/_matrix/client/versions") {
+            return Reply::Json(200, json!({ "server_name": "example.org", "versions": [] }));
+        }
         if asked.path() == "/_matrix/client/v3/logout" {
             users.alive.remove(&asked.token().unwrap_or_default());
             return Reply::Json(200, json!({}));

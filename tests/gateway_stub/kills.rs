@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use super::{MARK, Permissive, gateway_before};
-use crate::harness::{PASSWORD, TOTP, auth, stage, with};
+use crate::harness::{PASSWORD, auth, with};
 use serde_json::json;
 
 const KILLS: usize = 12;
@@ -43,6 +43,6 @@ fn r48_r65_after_kill_9_no_token_is_anybodys_and_no_device_is_gone() {
     }
     println!("{left_behind} checks were cut short by {KILLS} kills, and ended later");
     let asked = server.post("login", &victim.password_stage());
-    let answer = server.post("login", &auth(&json!({}), &asked.session(), &stage(TOTP, &victim.totp())));
+    let answer = server.post("login", &auth(&json!({}), &asked.session(), &victim.totp()));
     assert!(answer.is(200).access_token().starts_with(MARK), "who has the code logs in");
 }

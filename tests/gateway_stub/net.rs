@@ -38,7 +38,7 @@ fn r49_a_token_of_an_enrolled_user_from_a_path_in_no_row_is_stopped_ended_and_to
     assert!(server.log().contains("came through no door"), "and told");
     // Exempt by its exact path.
     server.post("refresh", &json!({ "refresh_token": "r" })).is(200);
-    server.post("refresh/", &json!({ "refresh_token": "r" })).is(400);
+    server.post("refresh/", &json!({ "refresh_token": "r" })).refused(403, "M_FORBIDDEN").without_token();
     assert!(alice.get("account/two-factor").status == 200);
 }
 

@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, mpsc},
 };
 
+use serde_json::json;
+
 use super::{Permissive, connect, gateway_before, raw};
 use crate::harness::{Reply, Server, Stub};
 
@@ -15,7 +17,10 @@ const GET: &str = "GET /_matrix/client/v3/sync HTTP/1.1\r\nHost: example.org\r\n
 fn in_two_halves() -> (Stub, mpsc::Sender<()>) {
     let (go_on, wait) = mpsc::channel();
     let wait = std::sync::Arc::new(Mutex::new(wait));
-    let stub = Stub::start(move |_| {
+    let stub = Stub::start(move |asked| {
+        if !asked.path().ends_with("/sync") {
+            return Reply::Json(404, json!({}));
+        }
         let wait = std::sync::Arc::clone(&wait);
         Reply::Own(Box::new(move |stream| {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").expect("sent");

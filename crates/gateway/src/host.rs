@@ -52,6 +52,7 @@ pub struct UpstreamHomeserver {
     pub(crate) sealed: SealedPasswords,
     server_name: String,
     turns: Turns,
+    leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<ApiError>>,
 }

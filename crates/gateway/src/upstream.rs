@@ -139,6 +139,10 @@ impl Upstream {
     pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, UpstreamError> {
         let answered = async {
             let (parts, body) = self.forward(request.map(Body::from)).await?.into_parts();
+            if parts.status.is_informational() {
+                // It switches to a protocol that nobody asked for.
+                return Err(UpstreamError::Unreadable);
+            }
             let body = Limited::new(body, CALL_LIMIT).collect().await.map_err(|_| UpstreamError::Unreadable)?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         };
