@@ -135,7 +135,7 @@ impl Gateway {
         for header in [ACCEPT_ENCODING, IF_NONE_MATCH] {
             request.headers_mut().remove(header);
         }
-        Ok(self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))?)
+        self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))
     }
 
     pub(crate) fn offers_pages(&self) -> bool {
