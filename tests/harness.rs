@@ -35,6 +35,7 @@ mod process;
 mod request;
 mod schema;
 mod server;
+mod stub;
 mod synapse;
 mod user;
 
@@ -46,6 +47,7 @@ pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};
+pub use stub::{Asked, Reply, Stub};
 pub use synapse::synapse;
 pub use user::{Enrolled, User, recovery_codes};
 

@@ -16,7 +16,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     calls::Answer,
+    proxy::clean_response,
     router::{Gateway, small},
+    scope,
     token::sole_token,
 };
 
@@ -121,6 +123,7 @@ pub(crate) fn whole(status: StatusCode, headers: HeaderMap, body: Body) -> Respo
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
+    clean_response(response.headers_mut());
     for header in [CONTENT_LENGTH, TRANSFER_ENCODING, CONTENT_ENCODING, ETAG] {
         response.headers_mut().remove(header);
     }
@@ -135,6 +138,7 @@ impl Gateway {
         for header in [ACCEPT_ENCODING, IF_NONE_MATCH] {
             request.headers_mut().remove(header);
         }
+        self.proxy.clean(request.headers_mut(), scope::client());
         self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How people see the device of a password check, if it is ever seen.
-const PROBE_NAME: &str = "Password check of the second-factor gateway";
+pub(crate) const PROBE_NAME: &str = "Password check of the second-factor gateway";
 
 /// A logout that fails is tried again this often, each time after twice as long as the time before.
 const LOGOUT_TRIES: u32 = 6;

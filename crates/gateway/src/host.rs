@@ -6,6 +6,7 @@
 //! 3. The real login is sent when everything is proved, with the client's fields and the password that the upstream confirmed
 //!    ([`sealed`](crate::sealed)).
 
+mod leftovers;
 mod probe;
 mod sessions;
 
@@ -32,6 +33,7 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 
+use leftovers::Leftovers;
 pub(crate) use probe::Probe;
 use probe::Turns;
 
@@ -50,6 +52,7 @@ pub struct UpstreamHomeserver {
     pub(crate) sealed: SealedPasswords,
     server_name: String,
     turns: Turns,
+    leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<Answer>>,
 }
@@ -57,7 +60,7 @@ pub struct UpstreamHomeserver {
 impl Found {
     /// Finds out whose users these are.
     pub async fn find(settings: GatewaySettings) -> Result<Self, GatewayError> {
-        let upstream = Upstream::new(&settings.upstream)?;
+        let upstream = Upstream::new(&settings.upstream)?.silent_at_most(settings.upstream_timeout);
         let server_name = match (settings.server_name.clone(), server_name(&upstream).await) {
             (Some(given), Some(upstream)) if given != upstream => {
                 return Err(GatewayError::OtherServerName { given, upstream });
@@ -102,7 +105,15 @@ impl UpstreamHomeserver {
     pub fn new(found: Found, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         let Found { upstream, server_name, settings } = found;
         let sealed = SealedPasswords::new(clock, random);
-        Self { upstream, settings, sealed, server_name, turns: Turns::default(), refusal: Mutex::default() }
+        Self {
+            upstream,
+            settings,
+            sealed,
+            server_name,
+            turns: Turns::default(),
+            leftovers: Leftovers::default(),
+            refusal: Mutex::default(),
+        }
     }
 
     /// The upstream's answer to a wrong password, as a client would get it from there.

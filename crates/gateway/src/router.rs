@@ -11,7 +11,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use http::{
-    HeaderValue, StatusCode,
+    HeaderValue, Method, StatusCode,
     header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE},
     request::Parts,
 };
@@ -23,8 +23,17 @@ use serde_json::{Map, Value};
 use tower::ServiceExt;
 
 use crate::{
-    amend, guard, host::UpstreamHomeserver, login::login, policy::barred_without_factor, scope,
-    upstream::UpstreamError, users::Users,
+    amend,
+    front::{self, Passage},
+    guard,
+    health::{Health, read_health},
+    host::UpstreamHomeserver,
+    login::login,
+    policy::barred_without_factor,
+    proxy::Proxy,
+    scope,
+    upstream::UpstreamError,
+    users::Users,
 };
 
 /// What every handler is handed.
@@ -33,26 +42,34 @@ pub(crate) struct Gateway {
     pub(crate) two_factor: Arc<TwoFactor>,
     /// The module's endpoints and pages.
     pub(crate) module: Router,
+    pub(crate) proxy: Proxy,
+    pub(crate) health: Health,
     pub(crate) users: Users,
 }
 
 /// The complete gateway.
 pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router {
     let module = two_factor.router();
-    let gateway = Arc::new(Gateway { host, two_factor, module, users: Users::default() });
+    let opened = host.settings.opened;
+    let proxy = Proxy::new(host.upstream.clone(), host.settings.public_base_url.as_deref());
+    let gateway =
+        Arc::new(Gateway { host, two_factor, module, proxy, health: Health::default(), users: Users::default() });
     let mut guarded = Router::new()
+        .route("/_matrix-2fa/health", get(read_health))
         .route("/_matrix/client/versions", get(amend::read_versions))
         .route("/.well-known/matrix/client", get(amend::discover))
         .route("/_matrix/client/v1/login/get_token", post(guard::issue_login_token));
     for version in ["r0", "v3"] {
         guarded = client_api(guarded, version);
     }
-    let guarded = guarded.fallback(pass_on).method_not_allowed_fallback(pass_on);
-    guarded
+    let guarded = guarded
+        .fallback(pass_on)
+        .method_not_allowed_fallback(pass_on)
         .with_state(Arc::clone(&gateway))
         .layer(middleware::from_fn_with_state(gateway, barred_without_factor))
         .layer(middleware::map_response(with_cors))
-        .layer(middleware::from_fn(for_a_client))
+        .layer(middleware::from_fn(for_a_client));
+    front::judged(guarded, opened)
 }
 
 /// What r0 and v3 share. Not nested: what is passed on keeps its whole path.
@@ -98,7 +115,14 @@ async fn pass_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Resul
     {
         return Ok(gateway.ours(request).await);
     }
-    gateway.pass(request).await
+    match request.extensions().get() {
+        Some(Passage::Streamed) => gateway.pass(request).await,
+        Some(Passage::Watched) => gateway.watch(request).await,
+        // A preflight asks what it may ask.
+        Some(Passage::Ours) if request.method() == Method::OPTIONS => gateway.pass(request).await,
+        // Guarded, and none of our handlers took it: it goes nowhere.
+        Some(Passage::Ours) | None => Err(front::unknown()),
+    }
 }
 
 /// `GET /login/sso/redirect`: our page, if we said that there is one.
@@ -141,7 +165,7 @@ impl Gateway {
 
     /// Passed on as it is.
     pub(crate) async fn pass(&self, request: Request) -> Result<Response, ApiError> {
-        self.host.upstream.forward(request).await.map_err(|error| unreachable(&error))
+        self.proxy.pass(request).await
     }
 }
 
@@ -164,11 +188,14 @@ pub(crate) async fn json_body(request: Request) -> Result<(Parts, Map<String, Va
     Ok((parts, json_object(&bytes)?))
 }
 
-/// 502 or 504, as a Matrix error.
+/// 502, 504 or 408, as a Matrix error.
 pub(crate) fn unreachable(error: &UpstreamError) -> ApiError {
     let status = match error {
         UpstreamError::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         UpstreamError::Unreachable(_) | UpstreamError::Unreadable => StatusCode::BAD_GATEWAY,
+        UpstreamError::HalfSent => {
+            return ApiError::new(StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN", "The body did not arrive.");
+        }
     };
     tracing::warn!(error = error as &dyn std::error::Error, "the upstream does not answer");
     ApiError::new(status, "M_UNKNOWN", "The homeserver does not answer at the moment. Try again later.")

@@ -77,11 +77,15 @@ impl UpstreamHomeserver {
     pub(crate) async fn probe(&self, identifier: &Value, password: &str) -> Result<Probe, HostError> {
         let (upstream, asked, secret) =
             (self.upstream.clone(), identifier.clone(), Zeroizing::new(password.to_owned()));
+        let leftovers = self.leftovers.clone();
         // A client that hangs up ends this future, and must not leave a login behind.
         let probe = scope::to_the_end(async move {
             let answer = upstream.probe(&asked, &secret).await.map_err(away)?;
             let login = Login::of(&answer);
             if let Some(login) = &login {
+                if let Some(user) = &login.user {
+                    leftovers.end(&upstream, user, &secret, &answer).await;
+                }
                 upstream.log_out(&login.token).await;
             }
             Ok::<_, HostError>((answer, login))
