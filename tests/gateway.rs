@@ -25,13 +25,14 @@ fn direct(method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -
         request = request.header("content-type", "application/json").body(body.to_string());
     }
     let response = request.send().expect("Synapse answers");
-    let status = response.status().as_u16();
-    Direct { status, bytes: response.bytes().expect("whole").to_vec() }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Direct { status, headers, bytes: response.bytes().expect("whole").to_vec() }
 }
 
 /// What Synapse itself says.
 struct Direct {
     status: u16,
+    headers: reqwest::header::HeaderMap,
     bytes: Vec<u8>,
 }
 

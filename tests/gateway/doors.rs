@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use super::{devices, direct, gateway, nothing_came_of_it, works};
-use crate::harness::{PASSWORD, Server, with};
+use crate::harness::{PASSWORD, Reply, Server, Stub, with};
 
 /// A login that Synapse itself would take.
 fn jwt(name: &str) -> Value {
@@ -119,5 +119,22 @@ fn an_upstream_that_is_away_is_an_error_and_no_login() {
         let answer = request.ask().expect("an answer");
         assert!(matches!(answer.status, 502..=504), "{answer}");
         assert!(answer.errcode().is_some(), "{answer}");
+    }
+}
+
+#[test]
+fn an_upstream_that_leaves_logins_to_oauth_is_told_of_in_the_log() {
+    for delegating in [true, false] {
+        let stub = Stub::start(move |asked| match asked.path() {
+            "/_matrix/key/v2/server" => Reply::Json(200, json!({ "server_name": "example.org" })),
+            "/_matrix/client/v3/login" if delegating => {
+                let flag = "org.matrix.msc3824.delegated_oidc_compatibility";
+                Reply::Json(200, json!({ "flows": [{ "type": "m.login.sso", flag: true }] }))
+            }
+            "/_matrix/client/v3/login" => Reply::Json(200, json!({ "flows": [{ "type": "m.login.password" }] })),
+            _ => Reply::Json(404, json!({ "errcode": "M_UNRECOGNIZED", "error": "no" })),
+        });
+        let server = Server::gateway_before(&stub.url(), &[]);
+        assert_eq!(server.log().contains("MSC3861"), delegating, "{}", server.log());
     }
 }

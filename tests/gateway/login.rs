@@ -1,5 +1,8 @@
 //! `POST /login` through the gateway.
 
+use std::collections::BTreeSet;
+
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::{devices, direct, gateway, nothing_came_of_it, works};
@@ -82,6 +85,7 @@ fn r58_a_wrong_password_is_answered_alike_and_as_synapse_does() {
             let answer = server.post("login", &body);
             let own = direct("POST", "/_matrix/client/v3/login", None, Some(&body));
             assert_eq!((answer.status, &answer.body), (own.status, &own.json()), "{user} {wrong}");
+            assert_eq!(names(&answer.headers), names(&own.headers), "{user} {wrong}");
         }
     }
     // A right password before a wrong code is no different.
@@ -89,6 +93,12 @@ fn r58_a_wrong_password_is_answered_alike_and_as_synapse_does() {
     let answer = server.post("login", &enrolled.password_stage_of(&field));
     let own = direct("POST", "/_matrix/client/v3/login", None, Some(&enrolled.password_stage_of("looking glass")));
     assert_eq!((answer.status, &answer.body), (own.status, &own.json()));
+}
+
+fn names(headers: &HeaderMap) -> BTreeSet<String> {
+    // How long the body is can be said in two ways.
+    let framing = ["content-length", "transfer-encoding"];
+    headers.keys().map(|name| name.as_str().to_owned()).filter(|name| !framing.contains(&&**name)).collect()
 }
 
 #[test]

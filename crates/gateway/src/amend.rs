@@ -139,7 +139,7 @@ impl Gateway {
             request.headers_mut().remove(header);
         }
         self.proxy.clean(request.headers_mut(), scope::client());
-        Ok(self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))?)
+        self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))
     }
 
     pub(crate) fn offers_pages(&self) -> bool {

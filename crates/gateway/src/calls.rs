@@ -23,6 +23,7 @@ pub(crate) const PROBE_NAME: &str = "Password check of the second-factor gateway
 const LOGOUT_TRIES: u32 = 6;
 
 /// The upstream's answer to a call.
+#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: http::HeaderMap,

@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     amend,
-    calls::{Login, Unexpected, unavailable},
+    calls::{Answer, Login, Unexpected, unavailable},
     names::canonical_user,
     router::unreachable,
     sealed::SealedPasswords,
@@ -54,7 +54,7 @@ pub struct UpstreamHomeserver {
     turns: Turns,
     leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
-    refusal: Mutex<Option<ApiError>>,
+    refusal: Mutex<Option<Answer>>,
 }
 
 impl Found {
@@ -68,6 +68,11 @@ impl Found {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => return Err(GatewayError::NoServerName),
         };
+        if delegates(&upstream).await {
+            tracing::warn!(
+                "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
+            );
+        }
         Ok(Self { upstream, server_name, settings })
     }
 
@@ -75,6 +80,18 @@ impl Found {
     pub fn server_name(&self) -> &str {
         &self.server_name
     }
+}
+
+/// Does the upstream leave logins to somebody else?
+async fn delegates(upstream: &Upstream) -> bool {
+    let Ok(answer) = upstream.ask(Method::GET, "/_matrix/client/v3/login", None, None).await else { return false };
+    let flows = answer.body.as_ref().and_then(|body| body.get("flows")?.as_array()).into_iter().flatten();
+    let flag = "org.matrix.msc3824.delegated_oidc_compatibility";
+    flows.into_iter().any(|flow| flow.get(flag) == Some(&Value::Bool(true)))
+        || upstream
+            .ask(Method::GET, "/_matrix/client/v1/auth_metadata", None, None)
+            .await
+            .is_ok_and(|answer| answer.status.is_success() && answer.body.is_some())
 }
 
 /// The name that the upstream signs with.
@@ -97,6 +114,11 @@ impl UpstreamHomeserver {
             leftovers: Leftovers::default(),
             refusal: Mutex::default(),
         }
+    }
+
+    /// The upstream's answer to a wrong password, as a client would get it from there.
+    pub(crate) fn refusal(&self) -> Option<Answer> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets go of what is too old. Call it every minute.
@@ -153,7 +175,7 @@ impl Homeserver for UpstreamHomeserver {
     }
 
     fn wrong_password(&self) -> Option<ApiError> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.refusal().map(Answer::refusal)
     }
 
     async fn remembers(&self, user: &str) -> Result<bool, HostError> {

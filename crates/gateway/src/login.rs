@@ -20,13 +20,14 @@ use axum::{
 };
 use http::{StatusCode, request::Parts};
 use matrix_2fa::{
-    ApiError, SecondFactor,
-    request::{client_address, string},
+    ApiError, SecondFactor, json_object,
+    request::{BODY_LIMIT, client_address, string},
 };
 use matrix_2fa_core::Policy;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    amend::whole,
     host::Probe,
     router::{Gateway, json_body},
     scope,
@@ -60,8 +61,8 @@ impl Login {
             Some("m.login.token") => self.token(has_auth).await,
             None if has_auth => self.guard().await,
             Some(kind) if self.gateway.two_factor.owns_stage(kind) => self.guard().await,
-            Some("m.login.application_service") => self.send(Sent::Appservice).await,
-            Some(_) | None => self.other().await,
+            Some("m.login.application_service") => self.other(Sent::Appservice).await,
+            Some(_) | None => self.other(Sent::Other).await,
         }
     }
 
@@ -130,24 +131,41 @@ impl Login {
         if answer.status() == StatusCode::FORBIDDEN { again.send(Sent::Token).await } else { Ok(answer) }
     }
 
-    /// A type that we know nothing of. A device that the client names is only touched when it is known whose login this is.
-    async fn other(self) -> Result<Response, ApiError> {
+    /// An application service, or a type that we know nothing of. A device that the client names is only touched when it is known whose login this is.
+    async fn other(self, sent: Sent) -> Result<Response, ApiError> {
         self.gateway.two_factor.admit(client_address(&self.parts))?;
         if self.body.contains_key("device_id") {
             let mut probe = self.body.clone();
             probe.remove("device_id");
             let probed = Login { gateway: Arc::clone(&self.gateway), parts: self.parts.clone(), body: probe };
-            if let Some(refused) = probed.try_out().await? {
+            if let Some(refused) = probed.try_out(sent).await? {
                 return Ok(refused);
             }
         }
-        self.send(Sent::Other).await
+        self.send(sent).await
     }
 
     /// The module's login guard, with the body as it was judged.
     async fn guard(self) -> Result<Response, ApiError> {
         let body = Body::from(Value::Object(self.body).to_string());
-        Ok(self.gateway.ours(Request::from_parts(self.parts, body)).await)
+        let answer = self.gateway.ours(Request::from_parts(self.parts, body)).await;
+        self.gateway.as_the_upstream_refuses(answer).await
+    }
+}
+
+impl Gateway {
+    /// The refusal of a password is the upstream's to the last header: who has no second factor gets it from there.
+    async fn as_the_upstream_refuses(&self, answer: Response) -> Result<Response, ApiError> {
+        let Some(theirs) = self.host.refusal().filter(|theirs| theirs.status == answer.status()) else {
+            return Ok(answer);
+        };
+        let (parts, body) = answer.into_parts();
+        let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_ours| no_reading())?;
+        let same = json_object(&bytes).ok() == theirs.body;
+        Ok(match same {
+            true => whole(theirs.status, theirs.headers, theirs.bytes.into()),
+            false => Response::from_parts(parts, bytes.into()),
+        })
     }
 }
 

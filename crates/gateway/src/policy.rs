@@ -20,6 +20,10 @@ use crate::{guard::barred, router::Gateway, token::sole_token};
 /// What such a token may do, below `/_matrix/client/{version}/`.
 const OPEN: [&str; 5] = ["account/whoami", "capabilities", "login", "logout", "logout/all"];
 
+/// Where no access token of a user's is asked for: other homeservers prove themselves by signatures, and pages by what is typed.
+const OUTSIDE: [&str; 5] =
+    ["/_matrix/federation/", "/_matrix/key/", "/_matrix/static/", "/_matrix-2fa", "/.well-known/"];
+
 pub(crate) async fn barred_without_factor(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
@@ -54,9 +58,12 @@ fn may_require(rules: &Rules) -> bool {
     groups.chain([rules.server.policy]).any(|policy| policy == Policy::Required)
 }
 
+/// What is not named here is closed, however it is spelled.
 fn is_open(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix("/_matrix/client/") else { return !path.starts_with("/_matrix/media/") };
-    let Some((_version, rest)) = rest.split_once('/') else { return true };
+    let Some(rest) = path.strip_prefix("/_matrix/client/") else {
+        return OUTSIDE.iter().any(|prefix| path.starts_with(prefix));
+    };
+    let Some((_version, rest)) = rest.split_once('/') else { return rest == "versions" };
     let rest = rest.strip_prefix("org.matrix.msc1998/").unwrap_or(rest);
     OPEN.contains(&rest) || rest == "account/two-factor" || rest.starts_with("account/two-factor/")
 }
@@ -86,6 +93,7 @@ mod tests {
             "/_matrix/client/v3/account/two-factor",
             "/_matrix/client/unstable/org.matrix.msc1998/account/two-factor/totp",
             "/_matrix-2fa/account",
+            "/_matrix/federation/v1/send/1",
         ] {
             assert!(is_open(open), "{open}");
         }
@@ -94,6 +102,8 @@ mod tests {
             "/_matrix/client/v3/account/password",
             "/_matrix/client/v3/account/two-factors",
             "/_matrix/media/v3/upload",
+            "/_MATRIX/client/v3/sync",
+            "/_synapse/admin/v1/users",
             "/_matrix/client/v3/logout/all/x",
         ] {
             assert!(!is_open(closed), "{closed}");

@@ -34,19 +34,19 @@ impl UpstreamHomeserver {
             let answer = asked.map_err(away)?;
             let Some(challenge) = Challenge::of(&answer) else { return Ok(answer) };
             let stage = challenge.next(&passed).ok_or_else(|| cannot(&challenge))?.to_owned();
-            let mut auth = json!({"type": stage, "session": challenge.session});
+            let mut auth = Map::from_iter([
+                ("type".to_owned(), Value::from(stage.as_str())),
+                ("session".to_owned(), challenge.session.into()),
+            ]);
             if stage == PASSWORD {
                 let password = self.sealed.recall(user).ok_or_else(again)?;
-                let identifier = json!({"type": "m.id.user", "user": user});
                 // `user` is what some upstreams still read.
-                for (key, value) in
-                    [("identifier", identifier), ("user", user.into()), ("password", password.as_str().into())]
-                {
-                    auth[key] = value;
-                }
+                auth.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": user}));
+                auth.insert("user".to_owned(), user.into());
+                auth.insert("password".to_owned(), password.as_str().into());
             }
             passed.push(stage);
-            body.insert("auth".to_owned(), auth);
+            body.insert("auth".to_owned(), auth.into());
         }
         Err(again())
     }

@@ -105,12 +105,10 @@ impl UpstreamHomeserver {
         match answer.status {
             StatusCode::TOO_MANY_REQUESTS => Err(HostError::Answered(answer.refusal())),
             status if status.is_client_error() && answer.body.is_some() => {
-                let is_usual = status == StatusCode::FORBIDDEN && answer.string("errcode") == Some("M_FORBIDDEN");
-                let refusal = answer.refusal();
-                if is_usual {
-                    *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.clone());
+                if status == StatusCode::FORBIDDEN && answer.string("errcode") == Some("M_FORBIDDEN") {
+                    *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer.clone());
                 }
-                Ok(Probe::Wrong(refusal))
+                Ok(Probe::Wrong(answer.refusal()))
             }
             status => Err(unavailable(Unexpected { what: "a password check", status: status.as_u16() })),
         }

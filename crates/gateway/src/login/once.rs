@@ -54,8 +54,8 @@ impl Login {
     }
 
     /// Sends it to find out whose it is. The login that comes of it is ended. Some: the answer for the client.
-    pub(super) async fn try_out(self) -> Result<Option<Response>, ApiError> {
-        let answer = self.ask(false).await?;
+    pub(super) async fn try_out(self, sent: Sent) -> Result<Option<Response>, ApiError> {
+        let answer = self.ask(sent == Sent::Appservice).await?;
         let Some(made) = Made::of(&answer) else { return Ok(Some(as_it_is(answer))) };
         self.gateway.stop_if_enrolled(&made).await?;
         self.gateway.host.upstream.log_out(&made.token).await;
