@@ -1,6 +1,6 @@
 //! Sudden death in the middle of logins. What a check of a password leaves at the upstream then, nobody has: and the next check ends it.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use rand::RngExt as _;
 
@@ -39,9 +39,9 @@ fn r48_r65_after_kill_9_no_token_is_anybodys_and_no_device_is_gone() {
         server.restart();
         // The next right password ends what the last process left behind.
         server.post("login", &login).completed(&[PASSWORD]);
-        assert_eq!(upstream.alive(), [victim.token.clone()]);
+        assert_eq!(upstream.alive(), std::slice::from_ref(&victim.token));
     }
-    println!("{left_behind} checks were cut short by {KILLS} kills, and ended later");
+    let _ = writeln!(std::io::stderr(), "{left_behind} checks were cut short by {KILLS} kills, and ended later");
     let asked = server.post("login", &victim.password_stage());
     let answer = server.post("login", &auth(&json!({}), &asked.session(), &victim.totp()));
     assert!(answer.is(200).access_token().starts_with(MARK), "who has the code logs in");

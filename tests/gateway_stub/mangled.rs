@@ -180,7 +180,7 @@ fn r49_of_thousands_of_mangled_logins_none_gives_an_enrolled_user_a_token() {
     let server = gateway_before(&stub, &[]);
     let victim = server.enrolled_user();
     let earned = upstream.alive();
-    assert_eq!(earned, [victim.token.clone()], "that of the registration, and no other");
+    assert_eq!(earned, std::slice::from_ref(&victim.token), "that of the registration, and no other");
     send_all(&server, &victim.name, CASES, |answer| match answer.contains(MARK) {
         true => Err("a token reached the client".to_owned()),
         false => Ok(()),

@@ -173,7 +173,9 @@ impl<'a> Place<'a> {
             [matrix, client, rest @ ..] if matrix == "_matrix" && client == "client" => match under_version(rest) {
                 Some(segments) => Some(Self { client: true, generous, segments }),
                 // `/_matrix/client/versions` and nothing else.
-                None if matches!(rest, [versions] if versions == "versions") => Some(Self { client: false, generous, segments: whole }),
+                None if matches!(rest, [versions] if versions == "versions") => {
+                    Some(Self { client: false, generous, segments: whole })
+                }
                 None => None,
             },
             _ => Some(Self { client: false, generous, segments: whole }),

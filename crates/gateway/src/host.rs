@@ -126,11 +126,6 @@ impl UpstreamHomeserver {
         self.sealed.tidy();
     }
 
-    /// The one string for a user whom the upstream names. An id that clients cannot type the usual way is its own.
-    pub(crate) fn key_of(&self, user: &str) -> String {
-        self.canonical_user(user).unwrap_or_else(|| user.to_owned())
-    }
-
     /// Who has this access token?
     pub(crate) async fn whoami(&self, token: &str) -> Result<Requester, HostError> {
         let path = "/_matrix/client/v3/account/whoami";
@@ -146,11 +141,13 @@ impl UpstreamHomeserver {
         let is_guest = answer.body.as_ref().and_then(|body| body.get("is_guest")) == Some(&Value::Bool(true));
         let kind = match (&device, is_guest) {
             (_, true) => RequesterKind::Guest,
+            // An old id with capital letters: nobody can tell it from another's when it is typed, so it takes no part.
+            (Some(_), false) if self.canonical_user(user).as_deref() != Some(user) => RequesterKind::Delegated,
             (Some(_), false) => RequesterKind::User,
             // Application services, and tokens that an administrator made for somebody: no login stands behind them.
             (None, false) => RequesterKind::Appservice,
         };
-        Ok(Requester { user: self.key_of(user), device, kind })
+        Ok(Requester { user: user.to_owned(), device, kind })
     }
 }
 
@@ -205,7 +202,7 @@ impl Homeserver for UpstreamHomeserver {
                 false => unavailable(Unexpected { what: "login", status: answer.status.as_u16() }),
             });
         };
-        if login.user.map(|named| self.key_of(&named)).as_deref() != Some(user) {
+        if login.user.as_deref() != Some(user) {
             self.upstream.log_out(&login.token).await;
             return Err(unavailable(Unexpected { what: "login, for another user,", status: answer.status.as_u16() }));
         }

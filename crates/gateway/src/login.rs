@@ -112,6 +112,11 @@ impl Login {
             }
         }
         let Some(user) = found else { return Err(refused.unwrap_or_else(no_reading)) };
+        let host = &self.gateway.host;
+        if matrix_2fa::Homeserver::canonical_user(host.as_ref(), &user).as_deref() != Some(&*user) {
+            // An old id that takes no part in this: nobody of that name has a second factor.
+            return self.send(Sent::Password).await;
+        }
         self.body.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": user}));
         self.guard().await
     }

@@ -93,7 +93,6 @@ impl UpstreamHomeserver {
         let (answer, login) = self.turns.take(&identifier.to_string(), probe).await???;
         match login.and_then(|login| login.user) {
             Some(user) => {
-                let user = self.key_of(&user);
                 self.sealed.keep(&user, password);
                 Ok(Probe::Right(user))
             }

@@ -108,7 +108,7 @@ impl Gateway {
 
     async fn owner(&self, made: &Made) -> Result<String, ApiError> {
         match &made.user {
-            Some(user) => Ok(self.host.key_of(user)),
+            Some(user) => Ok(user.clone()),
             None => Ok(self.host.whoami(&made.token).await?.user),
         }
     }
