@@ -67,6 +67,13 @@ impl Permissive {
         if matches!(asked.path(), "/_matrix/key/v2/server" | "/_matrix/client/versions") {
             return Reply::Json(200, json!({ "server_name": "example.org", "versions": [] }));
         }
+        // Asked once when the gateway starts.
+        if asked.method == "GET" && asked.path() == "/_matrix/client/v3/login" {
+            return Reply::Json(200, json!({ "flows": [{ "type": "m.login.password" }] }));
+        }
+        if asked.path() == "/_matrix/client/v1/auth_metadata" {
+            return Reply::Json(404, json!({ "errcode": "M_UNRECOGNIZED", "error": "no" }));
+        }
         if asked.path() == "/_matrix/client/v3/logout" {
             users.alive.remove(&asked.token().unwrap_or_default());
             return Reply::Json(200, json!({}));

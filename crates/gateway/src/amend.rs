@@ -20,6 +20,7 @@ use crate::{
     router::{Gateway, small},
     scope,
     token::sole_token,
+    upstream::UpstreamError,
 };
 
 /// The identity provider that our pages are.
@@ -139,7 +140,13 @@ impl Gateway {
             request.headers_mut().remove(header);
         }
         self.proxy.clean(request.headers_mut(), scope::client());
-        self.host.upstream.answer(request).await.map_err(|error| crate::router::unreachable(&error))
+        let answer = self.host.upstream.answer(request).await;
+        let answer = answer.map_err(|error| crate::router::unreachable(&error))?;
+        // No homeserver does that. One that does shall not be a way round.
+        if answer.body.as_ref().is_some_and(|body| body.contains_key("access_token")) {
+            return Err(crate::router::unreachable(&UpstreamError::Unreadable));
+        }
+        Ok(answer)
     }
 
     pub(crate) fn offers_pages(&self) -> bool {
