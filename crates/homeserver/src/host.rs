@@ -217,7 +217,8 @@ impl Homeserver for LocalHomeserver {
         user: &str,
         request: &Map<String, Value>,
     ) -> Result<Option<PreparedLogin>, HostError> {
-        let Planned { epoch, login, changes } = self.plan(user, &LoginRequest::read(request)?, Room::NowAndThen).await?;
+        let Planned { epoch, login, changes } =
+            self.plan(user, &LoginRequest::read(request)?, Room::NowAndThen).await?;
         Ok(Some(PreparedLogin { epoch, changes, answer: login.into_json() }))
     }
 

@@ -19,8 +19,8 @@ use matrix_2fa_engine::{Origination, sessions::LiveSession};
 use serde_json::{Map, Value};
 
 pub(crate) use form::Form;
-pub(crate) use making::for_the_host;
 use making::LastStage;
+pub(crate) use making::for_the_host;
 
 use crate::{
     ApiError, TwoFactor,
@@ -201,9 +201,7 @@ impl Guard<'_> {
     /// A session does not outlive the password that it rests on.
     async fn must_be_current(&self, session: &Session) -> Result<(), ApiError> {
         match (session, &session.state().user) {
-            (Session::Stored(live), Some(user))
-                if self.module.host.login_epoch(user).await? != live.state.epoch =>
-            {
+            (Session::Stored(live), Some(user)) if self.module.host.login_epoch(user).await? != live.state.epoch => {
                 Err(ApiError::unknown_session())
             }
             _ => Ok(()),
