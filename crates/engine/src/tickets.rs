@@ -90,20 +90,15 @@ impl Engine {
         data_encoding::HEXLOWER.encode(&self.keys.digest("proof", binding))
     }
 
-    /// The change that notes that this device logged in with a recovery code; joins the commit that makes the login.
-    pub fn recovery_login(&self, user: &str, device: &str) -> Result<RecordChange, EngineError> {
+    /// Notes that this device logged in with a recovery code.
+    pub async fn note_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
         let expires_at = self.now().plus(RECOVERY_LOGIN_LIFETIME);
         let next = NewRecord {
             bytes: codec::encode("recovery login", &expires_at)?,
             user: Some(user.to_owned()),
             expires_at: Some(expires_at),
         };
-        Ok(RecordChange::put(RECOVERY_LOGIN, recovery_login_key(user, device), Expected::Any, next))
-    }
-
-    /// The same by itself, for a login that is made already.
-    pub async fn note_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
-        let records = vec![self.recovery_login(user, device)?];
+        let records = vec![RecordChange::put(RECOVERY_LOGIN, recovery_login_key(user, device), Expected::Any, next)];
         match self.store.commit(Commit { records, ..Commit::default() }).await? {
             Committed::Done => Ok(()),
             Committed::Conflict => Err(EngineError::Contended),

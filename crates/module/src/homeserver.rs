@@ -118,9 +118,9 @@ pub trait Homeserver: Send + Sync + 'static {
     }
 
     /// The login that [`create_login`](Self::create_login) would make, as changes of the engine's own store: they join the commit that burns
-    /// the code, so that there is never a code without its login or a login without its code, and only one commit to wait for. It is called
-    /// before the code is judged, and most often dropped if that is wrong, so it must not have any effect. The default, `None`, is for hosts
-    /// that keep their devices elsewhere.
+    /// a TOTP code, so that there is never a code without its login or a login without its code, and only one commit to wait for. It is called
+    /// before the code is judged and dropped if that is wrong, so it must not have any effect; a refusal is told only to who had the right
+    /// code. The default, `None`, is for hosts that keep their devices elsewhere.
     async fn prepare_login(
         &self,
         _user: &str,
@@ -131,7 +131,7 @@ pub trait Homeserver: Send + Sync + 'static {
 
     /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the
     /// login body without credentials (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns
-    /// `POST /login`, for logins without a code, and for all logins of a host that [prepares](Self::prepare_login) none.
+    /// `POST /login`, and only for a login that was not [prepared](Self::prepare_login).
     async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError>;
 }
 

@@ -7,16 +7,10 @@ use matrix_2fa_store::RecordChange;
 use serde_json::{Map, Value};
 
 use super::Guard;
-use crate::{ApiError, uia::Session};
+use crate::{ApiError, HostError, homeserver::PreparedLogin, uia::Session};
 
 /// Logins that are prepared anew because something of them had changed: only whoever logs in on one device at the same time meets that.
 const ATTEMPTS: usize = 8;
-
-/// What a login is about to be.
-struct Plan {
-    changes: Vec<RecordChange>,
-    answer: Option<Value>,
-}
 
 /// A login whose first factor was right, and the code that is to finish it.
 pub(super) struct LastStage<'a> {
@@ -29,6 +23,16 @@ pub(super) struct LastStage<'a> {
     pub body: &'a Map<String, Value>,
 }
 
+/// What becomes of the login if the code is right.
+enum Plan {
+    /// It is made in the same commit.
+    Joins { changes: Vec<RecordChange>, answer: Value },
+    /// The host makes it afterwards.
+    Follows,
+    /// The host will not make it. Nobody learns that from a wrong code: it would tell that the password before it was right.
+    Refused(HostError),
+}
+
 impl Guard<'_> {
     /// Judges the code. If it is right, its session is consumed and the login, if the host could prepare it, is made: that is its answer.
     pub(super) async fn judge(
@@ -38,13 +42,18 @@ impl Guard<'_> {
     ) -> Result<(Verdict, Option<Value>), ApiError> {
         self.module.admit(self.from.client)?;
         for _ in 0..ATTEMPTS {
-            let Plan { changes, answer } = self.plan(last, session).await?;
-            let planned = !changes.is_empty();
-            let judged = self.module.judge(last.user, &self.from, session, last.stage, last.code, changes).await;
-            match judged {
+            let (changes, answer, refused) = match self.plan(last, session).await? {
+                Plan::Joins { changes, answer } => (changes, Some(answer), None),
+                Plan::Follows => (Vec::new(), None, None),
+                Plan::Refused(error) => (Vec::new(), None, Some(error)),
+            };
+            match self.module.judge(last.user, &self.from, session, last.stage, last.code, changes).await {
                 // Nothing happened, and the session is as it was: it was the host's part that had changed.
-                Err(EngineError::Superseded) if planned && self.is_unused(session).await? => {}
-                judged => return Ok((judged?, answer)),
+                Err(EngineError::Superseded) if answer.is_some() && self.is_unused(session).await? => {}
+                Ok(Verdict::Verified) => {
+                    return refused.map_or(Ok((Verdict::Verified, answer)), |error| Err(error.into()));
+                }
+                judged => return Ok((judged?, None)),
             }
         }
         Err(EngineError::Contended.into())
@@ -52,29 +61,23 @@ impl Guard<'_> {
 
     async fn plan(&self, last: &LastStage<'_>, session: &Session) -> Result<Plan, ApiError> {
         let host = self.module.host();
-        let prepared = match self.makes_logins {
-            true => host.prepare_login(last.user, &for_the_host(last.body)).await?,
-            false => None,
+        // While a recovery code is hashed there is time for a change of the password, which the host must see at the end.
+        let joins = self.makes_logins && last.stage == Stage::Totp;
+        let prepared = if joins { host.prepare_login(last.user, &for_the_host(last.body)).await } else { Ok(None) };
+        let (epoch, plan) = match prepared {
+            Ok(Some(PreparedLogin { epoch, changes, answer })) => (epoch, Plan::Joins { changes, answer }),
+            Ok(None) => (host.login_epoch(last.user).await?, Plan::Follows),
+            Err(error @ HostError::Refused { .. }) => (host.login_epoch(last.user).await?, Plan::Refused(error)),
+            Err(error) => return Err(error.into()),
         };
-        let epoch = match &prepared {
-            Some(prepared) => prepared.epoch,
-            None => host.login_epoch(last.user).await?,
-        };
-        // Asked before the code is judged: the host would refuse this login at its end.
-        if epoch != last.epoch {
-            return Err(match session {
-                Session::Stored(_) => ApiError::unknown_session(),
-                Session::Fresh(_) => super::wrong_password(),
-            });
+        if epoch == last.epoch {
+            return Ok(plan);
         }
-        let Some(prepared) = prepared else { return Ok(Plan { changes: Vec::new(), answer: None }) };
-        let mut changes = prepared.changes;
-        if last.stage == Stage::Recovery
-            && let Some(device) = prepared.answer.get("device_id").and_then(Value::as_str)
-        {
-            changes.push(self.module.engine.recovery_login(last.user, device)?);
-        }
-        Ok(Plan { changes, answer: Some(prepared.answer) })
+        // Before the code is judged: it would be spent on a login that the host refuses.
+        Err(match session {
+            Session::Stored(_) => ApiError::unknown_session(),
+            Session::Fresh(_) => super::wrong_password(),
+        })
     }
 
     async fn is_unused(&self, session: &Session) -> Result<bool, ApiError> {

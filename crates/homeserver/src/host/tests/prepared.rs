@@ -105,6 +105,22 @@ async fn a_login_that_meets_another_one_on_its_device_is_prepared_anew() {
     assert_eq!(devices[0].display_name.as_deref(), Some("renamed in between"));
 }
 
+/// In one field with a wrong code it would tell that the password was right, without the cost of a try.
+#[tokio::test]
+async fn r58_what_the_host_refuses_is_told_only_to_who_has_the_code() {
+    let guarded = Guarded::new().await;
+    let house = &guarded.house;
+    let logins = (0..devices::MOST).map(|_| house.host.plan_login(ALICE, 0, &LoginRequest::default(), None));
+    house.keep(logins.map(|login| login.expect("plans").1).collect()).await;
+    house.host.make_room(ALICE).await.expect_err("no room");
+    let code = guarded.code();
+    let wrong = guarded.log_in("000000", "NEW").await;
+    assert_eq!(wrong.1["error"], "The user name, the password or the code is wrong.");
+    let (status, body) = guarded.log_in(&code, "NEW").await;
+    assert_eq!(status, 403);
+    assert!(body["error"].as_str().is_some_and(|error| error.contains("devices")), "{body}");
+}
+
 /// A code is not judged for a login that the host would refuse at its end, and so not spent.
 #[tokio::test]
 async fn a_password_that_changes_after_its_check_costs_no_code() {
