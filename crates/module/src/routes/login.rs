@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use matrix_2fa_engine::Origination;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     ApiError, JsonRequest, SecondFactor, TwoFactor,
@@ -28,9 +28,10 @@ async fn create(module: &TwoFactor, mut proved: Proved) -> Result<Value, ApiErro
         None => made(module, &proved).await?,
     };
     if proved.factor.is_none()
-        && let (true, Some(answer)) = (module.bars(&proved.user).await?, answer.as_object_mut())
+        && let Some(obligation) = module.obligation(&proved.user).await?
+        && let Some(answer) = answer.as_object_mut()
     {
-        answer.insert("org.matrix.msc1998.two_factor".to_owned(), json!({"required": true}));
+        answer.insert("org.matrix.msc1998.two_factor".to_owned(), obligation);
     }
     Ok(answer)
 }
