@@ -5,8 +5,9 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 users=${1:-150000} seconds=${2:-4} connections=${3:-64}
 command -v wrk >/dev/null || { echo "wrk is missing: apt-get install wrk" >&2; exit 2; }
-cargo build --quiet --release -p matrix-2fa-conformance --example load
-load=target/release/examples/load
+# LOAD may name a tool that is built already.
+load=${LOAD:-target/release/examples/load}
+[ -n "${LOAD:-}" ] || cargo build --quiet --release -p matrix-2fa-conformance --example load
 work=$(mktemp -d)
 mkfifo "$work/in" "$work/out"
 server=
