@@ -1,6 +1,5 @@
 //! What ends a token, and when what is left of a login goes.
 
-use matrix_2fa_store::Commit;
 
 use super::*;
 use crate::{
