@@ -1,6 +1,5 @@
 //! What ends a token, and when what is left of a login goes.
 
-
 use super::*;
 use crate::{
     devices,
