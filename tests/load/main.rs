@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! load echo                       a JSON echo
+//! load database                   a PostgreSQL; prints the address of an empty database for each line of its input
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
-//! load database                   a PostgreSQL; prints the address of an empty database for each line of its input
 //! ```
 //!
 //! With `LOAD_DATABASE=postgres://..` the store is that database, which must be empty, and DATA only holds the key; `LOAD_LANES` and `LOAD_BATCH`
@@ -87,10 +87,12 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (what, data, users, file) = match arguments.as_slice() {
         ["echo"] => return serve::echo().await,
-        ["database"] => return databases(),
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
+        ["database"] => return databases(),
         _ => {
-            return Err("usage: load echo | database | (verify | login | store) DATA USERS FILE".into());
+            return Err(
+                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE".into()
+            );
         }
     };
     let bench = Bench::open(data).await?;
