@@ -1,4 +1,4 @@
-//! What `tests/load/run.sh` measures with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
+//! What `tests/load/run.sh` and `postgres.sh` measure with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
 //! full of users who are one code away from a login.
 //!
 //! ```text
@@ -6,6 +6,7 @@
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
+//! load database                   a PostgreSQL; prints the address of an empty database for each line of its input
 //! ```
 //!
 //! With `LOAD_DATABASE=postgres://..` the store is that database, which must be empty, and DATA only holds the key; `LOAD_LANES` and `LOAD_BATCH`
@@ -70,6 +71,15 @@ async fn database(address: &str) -> Result<Opened, Failure> {
     Ok((Arc::new(store), clock))
 }
 
+fn databases() -> Result<(), Failure> {
+    let cluster = matrix_2fa_store_postgres::cluster::Cluster::start();
+    for line in std::io::stdin().lines() {
+        line?;
+        println!("{}", cluster.database());
+    }
+    Ok(())
+}
+
 /// One worker: the server is measured on one core. The committing thread shares it.
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
@@ -77,11 +87,10 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (what, data, users, file) = match arguments.as_slice() {
         ["echo"] => return serve::echo().await,
+        ["database"] => return databases(),
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
         _ => {
-            return Err(
-                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE".into()
-            );
+            return Err("usage: load echo | database | (verify | login | store) DATA USERS FILE".into());
         }
     };
     let bench = Bench::open(data).await?;

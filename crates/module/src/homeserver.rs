@@ -1,6 +1,9 @@
 //! What a homeserver gives us: six small things, 40 to 80 lines in the host.
 
+use std::fmt;
+
 use async_trait::async_trait;
+use matrix_2fa_store::RecordChange;
 use serde_json::{Map, Value};
 
 /// Who sent a request, as its access token says.
@@ -63,6 +66,22 @@ pub enum HostError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// A login that is ready, and of which nothing exists yet.
+pub struct PreparedLogin {
+    /// The user's [epoch](Homeserver::login_epoch), read before anything else of it. A login that was proved under another one is not made.
+    pub epoch: u64,
+    /// What makes the device and its tokens. Their expectations are all that stands between two logins on one device.
+    pub changes: Vec<RecordChange>,
+    /// The JSON answer of `POST /login`, for when the changes are durable; it has the `device_id`.
+    pub answer: Value,
+}
+
+impl fmt::Debug for PreparedLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedLogin").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
 /// The homeserver behind the module.
 #[async_trait]
 pub trait Homeserver: Send + Sync + 'static {
@@ -118,8 +137,21 @@ pub trait Homeserver: Send + Sync + 'static {
         Ok(0)
     }
 
-    /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
-    /// (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns `POST /login`.
+    /// The login that [`create_login`](Self::create_login) would make, as changes of the engine's own store: they join the commit that burns
+    /// a TOTP code, so that there is never a code without its login or a login without its code, and only one commit to wait for. It is called
+    /// before the code is judged and dropped if that is wrong, so it must not have any effect; a refusal is told only to who had the right
+    /// code. The default, `None`, is for hosts that keep their devices elsewhere.
+    async fn prepare_login(
+        &self,
+        _user: &str,
+        _request: &Map<String, Value>,
+    ) -> Result<Option<PreparedLogin>, HostError> {
+        Ok(None)
+    }
+
+    /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the
+    /// login body without names and credentials (`device_id`, `initial_device_display_name`, `refresh_token`, and what a client adds). Called only where the module owns
+    /// `POST /login`, and only for a login that was not [prepared](Self::prepare_login).
     async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError>;
 }
 

@@ -215,7 +215,7 @@ impl SecondFactor for TwoFactor {
 
     async fn login(&self, cx: &LoginContext<'_>, body: &Map<String, Value>) -> Result<Proved, ApiError> {
         let from = Origination { client: cx.client, operation: Some("login".to_owned()), ..Origination::default() };
-        let guard = Guard { module: self, from };
+        let guard = Guard { module: self, from, makes_logins: false };
         match (cx.user, cx.candidate.and_then(|candidate| candidate.code.as_ref())) {
             (None, _) => guard.prove(body.clone()).await,
             (Some(user), None) => guard.prove_after(user, Stage::Password, body.clone()).await,
