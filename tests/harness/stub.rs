@@ -13,6 +13,8 @@ use serde_json::Value;
 pub struct Asked {
     /// The request line and the headers, in the order and the case in which they came.
     pub head: String,
+    /// Of the request line.
+    pub method: String,
     /// Path and query.
     pub target: String,
     /// Without chunks.
@@ -125,8 +127,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Asked> {
         }
     }
     let mut words = head.split(' ');
-    let target = words.nth(1)?.to_owned();
-    let mut asked = Asked { head, target, body: Vec::new() };
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut asked = Asked { head, method, target, body: Vec::new() };
     if asked.header("transfer-encoding").iter().any(|coding| coding == "chunked") {
         loop {
             let mut size = String::new();

@@ -2,8 +2,8 @@
 //! skip theirs by settings, so that their first answer can already be the operation.
 //!
 //! 1. Who asks: the upstream's `whoami`, afresh. Without an access token there is no user whose factor could be asked for (a password reset by
-//!    e-mail): the request is passed on.
-//! 2. A user without a second factor: passed on as it is.
+//!    e-mail): the request is passed on, and its answer watched.
+//! 2. A user without a second factor: the same.
 //! 3. A user with one: the module's interactive auth, whose password stage is a probe; then the upstream's, passed by us
 //!    ([`upstream_auth`](crate::upstream_auth)).
 
@@ -115,13 +115,13 @@ struct Asked {
 impl Gateway {
     async fn guard(self: &Arc<Self>, operation: Operation, path: &str, request: Request) -> Answer {
         let (parts, body) = request.into_parts();
-        let Some(token) = sole_token(&parts)? else { return self.pass(Request::from_parts(parts, body)).await };
+        let Some(token) = sole_token(&parts)? else { return self.watch(Request::from_parts(parts, body)).await };
         let requester = self.host.whoami(&token).await?;
         if query(&parts).any(|(key, _)| key.eq_ignore_ascii_case("user_id")) {
             // Whom this is about is for the upstream to say, by rules that only it knows.
             let exempt = requester.kind == RequesterKind::Appservice && APPSERVICES.contains(&operation.name.as_str());
             return match exempt {
-                true => self.pass(Request::from_parts(parts, body)).await,
+                true => self.watch(Request::from_parts(parts, body)).await,
                 false => Err(ApiError::forbidden("This cannot be done for another user.")),
             };
         }
@@ -136,7 +136,7 @@ impl Gateway {
         if self.two_factor.bars_requester(&requester).await? {
             return Err(barred());
         }
-        let response = self.pass(Request::from_parts(parts, body)).await?;
+        let response = self.watch(Request::from_parts(parts, body)).await?;
         if response.status().is_success() {
             self.note(&operation, &requester.user).await?;
         }

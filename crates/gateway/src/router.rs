@@ -119,7 +119,7 @@ async fn pass_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Resul
         Some(Passage::Streamed) => gateway.pass(request).await,
         Some(Passage::Watched) => gateway.watch(request).await,
         // A preflight asks what it may ask.
-        Some(Passage::Ours) if request.method() == Method::OPTIONS => gateway.pass(request).await,
+        Some(Passage::Ours) if request.method() == Method::OPTIONS => gateway.watch(request).await,
         // Guarded, and none of our handlers took it: it goes nowhere.
         Some(Passage::Ours) | None => Err(front::unknown()),
     }
@@ -127,7 +127,7 @@ async fn pass_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Resul
 
 /// `GET /login/sso/redirect`: our page, if we said that there is one.
 async fn begin_sign_in(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, ApiError> {
-    if gateway.offers_pages() { Ok(gateway.ours(request).await) } else { gateway.pass(request).await }
+    if gateway.offers_pages() { Ok(gateway.ours(request).await) } else { gateway.watch(request).await }
 }
 
 /// The same with a provider, which may be the upstream's.
@@ -136,7 +136,7 @@ async fn begin_sign_in_with(
     Path(provider): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if provider == amend::PROVIDER { Ok(gateway.ours(request).await) } else { gateway.pass(request).await }
+    if provider == amend::PROVIDER { Ok(gateway.ours(request).await) } else { gateway.watch(request).await }
 }
 
 /// The fallback page of a stage: ours for sessions of ours, else the upstream's.
@@ -149,7 +149,7 @@ async fn fallback(
     let session = query_value(&parts, "session").unwrap_or_default();
     let ours = gateway.two_factor.owns_stage(&stage) || gateway.two_factor.engine().session(&session).await?.is_some();
     let request = Request::from_parts(parts, body);
-    if ours { Ok(gateway.ours(request).await) } else { gateway.pass(request).await }
+    if ours { Ok(gateway.ours(request).await) } else { gateway.watch(request).await }
 }
 
 impl Gateway {
