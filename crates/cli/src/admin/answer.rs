@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use matrix_2fa::homeserver::{Homeserver, HostError};
-use matrix_2fa_core::{Timestamp, event::SERVER, issued::LONGEST};
+use matrix_2fa_core::{Account, Timestamp, event::SERVER, issued::LONGEST};
 use matrix_2fa_engine::{EngineError, policy::by};
 use serde::Serialize;
 use serde_json::Value;
@@ -104,12 +104,11 @@ impl Desk<'_> {
     async fn user(&self, given: &str) -> Result<String, AdminError> {
         let stranger = || AdminError::BadInput(format!("{given} is no Matrix id of this server; write @user:server"));
         let user = self.data.host.canonical_user(given).ok_or_else(stranger)?;
-        // Who is a user of the homeserver behind a gateway, only that knows.
-        if self.data.is_gateway() || self.data.host.exists(&user).await? {
-            Ok(user)
-        } else {
-            Err(AdminError::NoSuchUser(user))
-        }
+        // Who is a user of the homeserver behind a gateway, only that knows; here they are known by what they did.
+        let known = self.data.is_gateway()
+            || self.data.host.exists(&user).await?
+            || self.data.engine.account(&user).await? != Account::default();
+        if known { Ok(user) } else { Err(AdminError::NoSuchUser(user)) }
     }
 
     /// Users after this one, with whether they were deactivated; of a gateway those it has met.
