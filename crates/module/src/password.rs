@@ -58,7 +58,8 @@ mod tests {
         assert_eq!(found("pass 0000-1111-2222-3333"), Some(("pass", Stage::Recovery, code)));
         assert_eq!(found("pass 0000 1111 2222 3333"), Some(("pass", Stage::Recovery, "0000 1111 2222 3333")));
         let issued = "0000-1111-2222-3333-4444-5555";
-        assert_eq!(found(&format!("pass {issued}")), Some(("pass", Stage::Recovery, issued)));
+        let field = format!("pass {issued}");
+        assert_eq!(found(&field), Some(("pass", Stage::Recovery, issued)));
         for none in ["", "123456", "wonderland", "wonderland12345", "1234567ö", " 0000-1111-2222-333U"] {
             assert_eq!(found(none), None, "{none:?}");
         }
