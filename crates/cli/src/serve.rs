@@ -1,10 +1,11 @@
-//! `matrix-2fa serve`: open everything, say so, and answer until somebody says stop.
+//! `matrix-2fa serve` and `matrix-2fa gateway`: open everything, say so, and answer until somebody says stop.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use matrix_2fa::TwoFactor;
+use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
+use matrix_2fa_gateway::UpstreamHomeserver;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
@@ -35,18 +36,39 @@ const SWEEP_STEP: usize = 1000;
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Whose users log in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Our own.
+    Homeserver,
+    /// Those of the homeserver behind us.
+    Gateway,
+}
+
 /// Runs the server.
-pub fn run(flags: &Flags) -> Result<(), Failure> {
-    let settings = Settings::load(flags)?;
+pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
+    let mut settings = Settings::load(flags)?;
     start_log(&settings.log)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
-    let served = runtime.block_on(serve(&settings));
+    let served = runtime.block_on(async {
+        let upstream = match front {
+            Front::Homeserver => None,
+            Front::Gateway => {
+                let opened = UpstreamHomeserver::open(settings.gateway()?).await;
+                Some(Arc::new(opened.map_err(|error| Failure::because(&error))?))
+            }
+        };
+        if let Some(upstream) = &upstream {
+            upstream.server_name().clone_into(&mut settings.server_name);
+        }
+        serve(&settings, upstream).await
+    });
     // What still hashes is given up; the store closes when its last user is gone.
     runtime.shutdown_timeout(GRACE);
     served
 }
 
-async fn serve(settings: &Settings) -> Result<(), Failure> {
+async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
@@ -63,7 +85,17 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         let engine = engine.clone();
         tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
     };
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
+    let module = settings.module(address)?;
+    let (two_factor, routes) = match upstream {
+        Some(upstream) => {
+            let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
+            (Arc::clone(&two_factor), matrix_2fa_gateway::app(upstream, two_factor))
+        }
+        None => {
+            let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, module);
+            (Arc::clone(&two_factor), app(Arc::clone(&host), two_factor))
+        }
+    };
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
         tracing::warn!(
@@ -74,7 +106,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tokio::spawn(time_source::watch(source));
     }
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
-    let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
+    let routes = routes.merge(clock_routes);
     let stop = stop_signal()?;
     let stopping = async move {
         stop.await;

@@ -18,6 +18,7 @@ use limits::{LockAt, Span};
 use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, StagePrefix};
 use matrix_2fa_engine::{AlarmSettings, EngineSettings};
+use matrix_2fa_gateway::GatewaySettings;
 use matrix_2fa_homeserver::HomeserverSettings;
 use networks::Networks;
 use serde::Deserialize;
@@ -41,6 +42,9 @@ pub struct Settings {
     pub database: Option<DatabaseUrl>,
     pub database_connections: usize,
     pub server_name: String,
+    #[serde(default)]
+    pub upstream: Option<String>,
+    pub pages_in_login: bool,
     pub open_registration: bool,
     pub policy: Policy,
     pub stage_prefix: String,
@@ -148,6 +152,21 @@ impl Settings {
             public_base_url: self.base_url(),
             ..HomeserverSettings::default()
         }
+    }
+
+    /// The part that the gateway needs. A name that nobody set is the upstream's.
+    pub fn gateway(&self) -> Result<GatewaySettings, Failure> {
+        let upstream = self.upstream.clone();
+        Ok(GatewaySettings {
+            upstream: upstream.ok_or_else(|| {
+                Failure::start(
+                    "upstream: name the homeserver behind the gateway, for example --upstream http://127.0.0.1:8009",
+                )
+            })?,
+            server_name: Some(self.server_name.clone()).filter(|name| *name != flags::SERVER_NAME),
+            public_base_url: self.base_url(),
+            pages_in_login: self.pages_in_login,
+        })
     }
 
     /// The part that the engine needs.

@@ -48,10 +48,20 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_connections: Option<usize>,
 
-    /// The part of a Matrix id after the colon; cannot change later [default: localhost]
+    /// The part of a Matrix id after the colon; cannot change later [default: localhost; a gateway asks its upstream]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+
+    /// The homeserver behind `matrix-2fa gateway`, for example http://127.0.0.1:8009 [default: none, and the gateway does not start]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+
+    /// Have the gateway's `GET /login` offer our pages beside what the homeserver offers [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages_in_login: Option<bool>,
 
     /// Let anybody register [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -237,6 +247,9 @@ impl From<&DataFlags> for Flags {
     }
 }
 
+/// The name of a server that nobody named.
+pub const SERVER_NAME: &str = "localhost";
+
 impl Flags {
     /// The defaults, in the words that the help uses.
     pub fn defaults() -> Self {
@@ -248,7 +261,9 @@ impl Flags {
             state: None,
             database: None,
             database_connections: Some(16),
-            server_name: Some("localhost".to_owned()),
+            server_name: Some(SERVER_NAME.to_owned()),
+            upstream: None,
+            pages_in_login: Some(true),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),
             stage_prefix: Some("m.login.2fa.".to_owned()),

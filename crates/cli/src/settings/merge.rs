@@ -118,6 +118,7 @@ mod tests {
             keys: Some("keys".into()),
             state: Some("state".into()),
             issuer: Some("Example".to_owned()),
+            upstream: Some("http://127.0.0.1:8009".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
             time_source: Some("ntp.example.org".to_owned()),
