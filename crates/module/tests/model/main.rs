@@ -44,8 +44,12 @@ const ENROLLED: World = World {
     reaches: &[],
 };
 
-/// Explores everything, and fails with the steps that lead to a broken promise.
+/// Explores everything, and fails with the steps that lead to a broken promise. Wider on demand: `MODEL_SENDS=1` is one request more in each
+/// model, `MODEL_CRASHES=1` one crash more; each makes it longer by far.
 fn explore(name: &str, world: World) {
+    let more = |variable| std::env::var(variable).map_or(0, |given| given.parse::<u8>().expect("a small number"));
+    let world =
+        World { sends: world.sends + more("MODEL_SENDS"), crashes: world.crashes + more("MODEL_CRASHES"), ..world };
     let checker = world.checker().threads(2).spawn_bfs().join();
     eprintln!(
         "{name}: {} states, {} of them different, {} steps deep",
@@ -80,6 +84,7 @@ fn r02_steps_only_rise_while_time_passes() {
             doors: &[Door::OneField],
             tries: &[Try::Step(0), Try::Step(1), Try::Step(2)],
             sends: 3,
+            crashes: 1,
             ticks: 1,
             reaches: &[Reached::Conflict, Reached::Refused],
             ..ENROLLED
@@ -95,6 +100,7 @@ fn r68_replicas_with_clocks_sixty_seconds_apart_take_a_code_once() {
             doors: &[Door::OneField],
             tries: &[Try::Step(1), Try::Step(2), Try::Step(3)],
             sends: 3,
+            crashes: 1,
             ahead: 2,
             reaches: &[Reached::Conflict, Reached::Refused],
             ..ENROLLED
@@ -112,6 +118,7 @@ fn r10_r50_a_session_is_used_once_and_for_nothing_else() {
             doors: &[Door::Finish, Door::Misuse],
             tries: &[Try::Step(1), Try::Step(2), Try::Paper(0)],
             sends: 3,
+            crashes: 1,
             reaches: &[Reached::Login, Reached::RecoveryLogin, Reached::Conflict],
             ..ENROLLED
         },
@@ -185,6 +192,7 @@ fn r36_nothing_of_a_former_enrollment_is_revived() {
             doors: &[Door::OneField, Door::Regenerate, Door::Disable],
             tries: &[Try::Step(3), Try::Paper(0)],
             sends: 2,
+            crashes: 1,
             reaches: &[Reached::RecoveryLogin, Reached::Changed, Reached::Conflict, Reached::Refused],
             ..ENROLLED
         },
