@@ -80,6 +80,7 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
     })
     .await?;
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
+    let reloads = tokio::spawn(reload_at_hangup(data.clone())?);
     let Data { store, engine, host, guard, .. } = data;
     let upkeep = {
         let engine = engine.clone();
@@ -116,7 +117,7 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control] {
+    for task in [sweeper, upkeep, control, reloads] {
         task.abort();
         let _ = task.await;
     }
@@ -160,6 +161,20 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// SIGHUP: the settings are read again and their policy is put in force. The other settings wait for the next start.
+fn reload_at_hangup(data: Data) -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failure::because(&error))?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            match data.reload_policy("SIGHUP").await {
+                Ok(true) => tracing::info!("the policy of the settings is in force"),
+                Ok(false) => tracing::info!("the policy of the settings is in force already"),
+                Err(failure) => tracing::error!(%failure, "the policy stays as it was"),
+            }
         }
     })
 }

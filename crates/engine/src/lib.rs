@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
-//! [`page_sessions`] what a browser has proved · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
+//! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
 //! key · what a [`restore`] forgot. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
 //! many wrong codes · [`timing`] when a clock is wrong.
@@ -16,6 +16,7 @@ mod gate;
 pub mod hashing;
 pub mod keyring;
 pub mod page_sessions;
+pub mod policy;
 pub mod restore;
 pub mod rotation;
 pub mod sessions;
@@ -33,21 +34,22 @@ use alarm::Alarm;
 use gate::Gate;
 use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
-    Account, Clock, Context, Policy, Proof, Timestamp, Transition,
+    Account, Clock, Context, Proof, Rules, Timestamp, Transition,
     event::Origin,
     recovery::HashParams,
     throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
 use page_sessions::PageStep;
+use policy::PolicyInForce;
 use sessions::Strangers;
 use timing::Timing;
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// Who may and who must.
-    pub policy: Policy,
+    /// Who may and who must, until [`Engine::change_rules`] says otherwise.
+    pub rules: Rules,
     /// The name that authenticator apps show beside the account.
     pub issuer: String,
     /// Recovery codes hashed at the same time.
@@ -65,7 +67,7 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            policy: Policy::default(),
+            rules: Rules::default(),
             issuer: "Matrix".to_owned(),
             hash_jobs: 2,
             hash_queue: 64,
@@ -147,6 +149,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<EngineSettings>,
+    policy: Arc<PolicyInForce>,
     /// For checking recovery codes.
     checks: HashPool,
     /// For making new ones.
@@ -178,9 +181,24 @@ impl Engine {
         let renewals = checks.beside(RENEWALS_OF_ONE);
         let alarm = Arc::new(Alarm::new(settings.alarm));
         let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
+        let policy = Arc::new(PolicyInForce::new(settings.rules.clone()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
-        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers, visitors, alarm, timing }
+        Self {
+            store,
+            keys,
+            clock,
+            random,
+            settings,
+            policy,
+            checks,
+            renewals,
+            gate,
+            strangers,
+            visitors,
+            alarm,
+            timing,
+        }
     }
 
     /// The clock that decides.

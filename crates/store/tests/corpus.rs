@@ -1,7 +1,7 @@
-//! The kept inputs of the fuzz target `stored_account` are what is written today: the fuzzer begins with values that can be read. They are
-//! also how stored values looked when they were last renewed: one that cannot be read any more is somebody's account.
+//! The kept inputs of the fuzz target `stored_account` can be read, so that the fuzzer begins with more than errors. They are also how stored
+//! values looked when they were last renewed: one that reads as something else now is somebody's account.
 //!
-//! `RENEW_CORPUS=1 cargo test -p matrix-2fa-store --test corpus` writes them anew after a field was added.
+//! `RENEW_CORPUS=1 cargo test -p matrix-2fa-store --test corpus` writes them anew, with the fields that were added since.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -79,17 +79,15 @@ fn event() -> Event {
 #[track_caller]
 fn is_kept<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/stored_account").join(name);
-    let bytes = encode("value", value).unwrap();
     if env::var_os("RENEW_CORPUS").is_some() {
-        fs::write(&file, &bytes).unwrap();
+        fs::write(&file, encode("value", value).unwrap()).unwrap();
     }
     let kept = fs::read(&file).unwrap();
-    assert_eq!(&decode::<T>("value", &kept).unwrap(), value, "{name}: what was stored cannot be read as it was");
-    assert_eq!(kept, bytes, "{name}: RENEW_CORPUS=1 if a field was added at the end");
+    assert_eq!(&decode::<T>("value", &kept).unwrap(), value, "{name}");
 }
 
 #[test]
-fn the_kept_inputs_are_what_is_written_and_can_be_read() {
+fn the_kept_inputs_can_be_read_as_what_they_were() {
     is_kept("nobody", &Account::default());
     is_kept("enrolled", &enrolled());
     is_kept("troubled", &troubled());

@@ -118,6 +118,8 @@ mod tests {
             keys: Some("keys".into()),
             state: Some("state".into()),
             issuer: Some("Example".to_owned()),
+            groups: Some(r#"[{ name = "all", localparts = ".*", policy = "required" }]"#.to_owned()),
+            admins: Some("alice, bob".to_owned()),
             upstream: Some("http://127.0.0.1:8009".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),
