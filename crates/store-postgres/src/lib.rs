@@ -152,9 +152,9 @@ impl PostgresStore {
         let unreachable = |failure: Failure| OpenError::Unreachable(failure.into_cause());
         let mut connection = database.connection().await.map_err(unreachable)?;
         migrations::run(&mut connection).await?;
-        months::make(&connection).await.map_err(OpenError::Database)?;
         let row = connection.query_one(NOW, &[]).await.map_err(OpenError::Database)?;
         drop(connection);
+        months::make(&database).await;
         let clock = Arc::new(DatabaseClock::new(values::time_from_sql(row.get(1))));
         let (queue, commits) = mpsc::channel(options.queue.max(1));
         months::watch(&database);

@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio_postgres::Client;
-
 use crate::database::Database;
 
 /// This month and the two after it.
@@ -16,23 +14,23 @@ const MAKE: &str = "SELECT events_month(now() + make_interval(months => n)) FROM
 /// Often enough, and long before a month that is not there yet.
 const INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Makes what is missing.
-pub async fn make(client: &Client) -> Result<(), tokio_postgres::Error> {
-    client.execute(MAKE, &[]).await.map(drop)
+/// Makes what is missing. That it failed (a long read, a role that may not) loses nothing: what has no table of its own lies in the default one.
+pub async fn make(database: &Database) {
+    if let Err(error) = database.rows(MAKE, &[]).await {
+        let error = &error as &(dyn std::error::Error + 'static);
+        tracing::warn!(error, "the tables for the events of the next months cannot be made");
+    }
+}
+
+/// Does so for as long as the store is used.
+pub fn watch(database: &Arc<Database>) {
+    tokio::spawn(go_on(Arc::downgrade(database)));
 }
 
 async fn go_on(database: Weak<Database>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         let Some(database) = Weak::upgrade(&database) else { return };
-        if let Err(error) = database.rows(MAKE, &[]).await {
-            let error = &error as &(dyn std::error::Error + 'static);
-            tracing::warn!(error, "the tables for the events of the next months cannot be made");
-        }
+        make(&database).await;
     }
-}
-
-/// Does so for as long as the store is used. That it failed loses nothing: what has no table of its own lies in the default one.
-pub fn watch(database: &Arc<Database>) {
-    tokio::spawn(go_on(Arc::downgrade(database)));
 }
