@@ -84,7 +84,6 @@ fn r02_steps_only_rise_while_time_passes() {
             doors: &[Door::OneField],
             tries: &[Try::Step(0), Try::Step(1), Try::Step(2)],
             sends: 3,
-            crashes: 1,
             ticks: 1,
             reaches: &[Reached::Conflict, Reached::Refused],
             ..ENROLLED
@@ -100,7 +99,6 @@ fn r68_replicas_with_clocks_sixty_seconds_apart_take_a_code_once() {
             doors: &[Door::OneField],
             tries: &[Try::Step(1), Try::Step(2), Try::Step(3)],
             sends: 3,
-            crashes: 1,
             ahead: 2,
             reaches: &[Reached::Conflict, Reached::Refused],
             ..ENROLLED
@@ -118,7 +116,6 @@ fn r10_r50_a_session_is_used_once_and_for_nothing_else() {
             doors: &[Door::Finish, Door::Misuse],
             tries: &[Try::Step(1), Try::Step(2), Try::Paper(0)],
             sends: 3,
-            crashes: 1,
             reaches: &[Reached::Login, Reached::RecoveryLogin, Reached::Conflict],
             ..ENROLLED
         },
@@ -192,7 +189,6 @@ fn r36_nothing_of_a_former_enrollment_is_revived() {
             doors: &[Door::OneField, Door::Regenerate, Door::Disable],
             tries: &[Try::Step(3), Try::Paper(0)],
             sends: 2,
-            crashes: 1,
             reaches: &[Reached::RecoveryLogin, Reached::Changed, Reached::Conflict, Reached::Refused],
             ..ENROLLED
         },
