@@ -1,11 +1,13 @@
-//! What `tests/load/run.sh` measures with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
+//! What `tests/load/run.sh` and `postgres.sh` measure with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
 //! full of users who are one code away from a login.
 //!
 //! ```text
 //! load echo                       a JSON echo
+//! load database                   a PostgreSQL; prints the address of an empty database for each line of its input
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
+//! load memory DATA USERS          what an account and a live session take of it, over the store's cache
 //! ```
 //!
 //! With `LOAD_DATABASE=postgres://..` the store is that database, which must be empty, and DATA only holds the key; `LOAD_LANES` and `LOAD_BATCH`
@@ -16,6 +18,7 @@
 
 #![expect(clippy::print_stdout, reason = "a tool that prints figures")]
 
+mod memory;
 mod seed;
 mod serve;
 mod store;
@@ -45,8 +48,12 @@ impl Bench {
         std::fs::create_dir_all(data)?;
         let (store, clock) = match env::var("LOAD_DATABASE") {
             Ok(address) => database(&address).await?,
-            Err(_) => embedded(&data.join("store"))?,
+            Err(_) => embedded(&data.join("store"), Options { cache_bytes: 1 << 30, ..Options::default() })?,
         };
+        Self::over(data, store, clock).await
+    }
+
+    async fn over(data: &Path, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
         let engine = Engine::new(store.clone(), keys, clock, Arc::new(OsRandom), EngineSettings::default());
         Ok(Self { store, engine })
@@ -55,8 +62,7 @@ impl Bench {
 
 type Opened = (Arc<dyn Store>, Arc<dyn Clock>);
 
-fn embedded(folder: &Path) -> Result<Opened, Failure> {
-    let options = Options { cache_bytes: 1 << 30, ..Options::default() };
+fn embedded(folder: &Path, options: Options) -> Result<Opened, Failure> {
     Ok((Arc::new(SledStore::open(folder, options)?), Arc::new(SystemClock)))
 }
 
@@ -70,6 +76,15 @@ async fn database(address: &str) -> Result<Opened, Failure> {
     Ok((Arc::new(store), clock))
 }
 
+fn databases() -> Result<(), Failure> {
+    let cluster = matrix_2fa_store_postgres::cluster::Cluster::start();
+    for line in std::io::stdin().lines() {
+        line?;
+        println!("{}", cluster.database());
+    }
+    Ok(())
+}
+
 /// One worker: the server is measured on one core. The committing thread shares it.
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
@@ -77,10 +92,12 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (what, data, users, file) = match arguments.as_slice() {
         ["echo"] => return serve::echo().await,
+        ["memory", data, users] => return memory::run(Path::new(data), users.parse()?).await,
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
+        ["database"] => return databases(),
         _ => {
             return Err(
-                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE".into()
+                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE | memory DATA USERS".into()
             );
         }
     };

@@ -172,7 +172,7 @@ impl TwoFactor {
         if !factors.is_empty() && self.is_recovery_login(cx).await? {
             flows.insert(0, Flow::new([cx.first]));
         }
-        if !factors.is_empty() && self.offers_page(&cx.operation) {
+        if !factors.is_empty() && self.pages_confirm(&cx.operation) {
             flows.insert(0, Flow::new([Stage::Sso]));
         }
         Ok(flows)
@@ -210,6 +210,9 @@ impl TwoFactor {
             Stage::Totp | Stage::Recovery => {
                 let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
                 binding::require_secrets(session.state(), body)?;
+                if !self.host.remembers(&user).await? {
+                    return Err(ApiError::unknown_session());
+                }
                 self.second_factor(&user, &cx.origination(), session, stage, auth.code.as_deref()).await?;
                 Ok((Some(stage), Proof::SecondFactor))
             }
