@@ -278,6 +278,14 @@ impl Server {
         child.wait().expect("it is ours").code()
     }
 
+    /// The most memory that the process ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let pid = self.process().child.lock().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux, and it is ours");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has a peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Starts the process again over the same data, on a new port. A test clock starts at the real time again: the caller who
     /// moved it must set it.
     pub fn restart(&self) {

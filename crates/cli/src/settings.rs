@@ -8,6 +8,8 @@ mod limits;
 mod merge;
 mod networks;
 mod pages;
+#[cfg(test)]
+mod random;
 
 pub use database::DatabaseUrl;
 pub use flags::{DataFlags, Flags};

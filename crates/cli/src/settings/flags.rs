@@ -258,8 +258,9 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_slows: Option<bool>,
 
-    /// NTP server to compare the clock with, at start and every hour, for example pool.ntp.org; a wrong clock is told in the log [default: none]
-    #[arg(long, value_name = "HOST")]
+    /// What to compare the clock with, at start and every hour: an NTP server like pool.ntp.org, or the address of a web server like
+    /// https://example.org, whose header Date is read; a wrong clock is told in the log [default: none]
+    #[arg(long, value_name = "HOST|URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_source: Option<String>,
 }
