@@ -165,7 +165,7 @@ fn help_of_reset_names_only_what_matters_to_it() {
     let help = program(folder.path()).args(["admin", "reset", "--help"]).output().expect("runs");
     let help = String::from_utf8(help.stdout).expect("UTF-8");
     let flags = help.split_whitespace().filter(|word| word.starts_with("--")).collect::<Vec<_>>();
-    assert_eq!(flags, ["--json", "--config", "--data", "--database", "--server-name", "--help"], "{help}");
+    assert_eq!(flags, ["--json", "--author", "--config", "--data", "--database", "--server-name", "--help"], "{help}");
 }
 
 #[test]
