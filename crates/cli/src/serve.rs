@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use matrix_2fa::TwoFactor;
+use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
     time::MissedTickBehavior,
 };
 use tracing_subscriber::EnvFilter;
@@ -19,6 +20,7 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     guard::Guard,
+    notices,
     settings::{Flags, Settings},
     time_source,
 };
@@ -64,6 +66,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
     };
     let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
+    let courier = courier(settings, &two_factor, &host)?;
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
         tracing::warn!(
@@ -84,11 +87,26 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control] {
+    for task in [sweeper, upkeep, control, courier] {
         task.abort();
         let _ = task.await;
     }
     Ok(())
+}
+
+/// Delivers notices, if anybody is to be told.
+fn courier(
+    settings: &Settings,
+    two_factor: &TwoFactor,
+    host: &Arc<LocalHomeserver>,
+) -> Result<JoinHandle<()>, Failure> {
+    let host = Arc::clone(host) as Arc<dyn Homeserver>;
+    let courier = notices::courier(settings, two_factor, &host)?;
+    Ok(tokio::spawn(async move {
+        if let Some(courier) = courier {
+            courier.run().await;
+        }
+    }))
 }
 
 /// Finishes a rotation of the keys that was cut short.

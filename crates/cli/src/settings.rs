@@ -1,15 +1,17 @@
 //! Settings: defaults, then the TOML file, then `MATRIX_2FA_*`, then flags.
 
-mod database;
 mod flags;
 mod lifetime;
 mod limits;
 mod merge;
 mod networks;
+mod notices;
 mod pages;
+mod secret_url;
 
-pub use database::DatabaseUrl;
 pub use flags::{DataFlags, Flags};
+pub use notices::Addresses;
+pub use secret_url::{DatabaseUrl, MailUrl};
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -60,6 +62,13 @@ pub struct Settings {
     #[serde(default)]
     pub trusted_clients: Option<String>,
     pub log: String,
+    #[serde(default)]
+    pub mail_server: Option<MailUrl>,
+    #[serde(default)]
+    pub mail_from: Option<String>,
+    pub mail_addresses: Addresses,
+    pub matrix_notices: bool,
+    pub notice_language: String,
     pub password_hash_jobs: usize,
     pub password_hash_queue: usize,
     pub recovery_hash_jobs: usize,
@@ -119,6 +128,7 @@ impl Settings {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
         self.check_pages()?;
+        self.check_notices()?;
         self.check_limits()
     }
 
@@ -159,6 +169,7 @@ impl Settings {
             hash_queue: self.recovery_hash_queue,
             totp_budget: self.totp_budget(),
             alarm: AlarmSettings { failures_per_minute: self.alarm_failures_per_minute, slows: self.alarm_slows },
+            notices: self.has_notices(),
             ..EngineSettings::default()
         }
     }

@@ -3,7 +3,7 @@
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
 //! [`page_sessions`] what a browser has proved · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
-//! key · what a [`restore`] forgot. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
+//! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
 //! many wrong codes · [`timing`] when a clock is wrong.
 
@@ -15,6 +15,7 @@ mod everybody;
 mod gate;
 pub mod hashing;
 pub mod keyring;
+pub mod notices;
 pub mod page_sessions;
 pub mod restore;
 pub mod rotation;
@@ -39,9 +40,11 @@ use matrix_2fa_core::{
     throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
+use notices::{Renames, unfinished::Due};
 use page_sessions::PageStep;
 use sessions::Strangers;
 use timing::Timing;
+use tokio::sync::Notify;
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub struct EngineSettings {
     pub totp_budget: Budget,
     /// And the sum of all accounts that is an alarm.
     pub alarm: AlarmSettings,
+    /// Somebody delivers the [`notices`] to users: put them into the outbox.
+    pub notices: bool,
 }
 
 impl Default for EngineSettings {
@@ -72,6 +77,7 @@ impl Default for EngineSettings {
             hash_params: HashParams::default(),
             totp_budget: throttle::TOTP,
             alarm: AlarmSettings::default(),
+            notices: false,
         }
     }
 }
@@ -156,6 +162,10 @@ pub struct Engine {
     visitors: Arc<Strangers>,
     alarm: Arc<Alarm>,
     timing: Arc<Timing>,
+    /// Rings when there is a notice to deliver.
+    outbox: Arc<Notify>,
+    due: Arc<Due>,
+    renames: Arc<Renames>,
 }
 
 /// Sets of recovery codes that one user can be making at the same time.
@@ -180,7 +190,24 @@ impl Engine {
         let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
-        Self { store, keys, clock, random, settings, checks, renewals, gate, strangers, visitors, alarm, timing }
+        let (outbox, due, renames) = (Arc::default(), Arc::default(), Arc::default());
+        Self {
+            store,
+            keys,
+            clock,
+            random,
+            settings,
+            checks,
+            renewals,
+            gate,
+            strangers,
+            visitors,
+            alarm,
+            timing,
+            outbox,
+            due,
+            renames,
+        }
     }
 
     /// The clock that decides.
@@ -287,13 +314,19 @@ impl Engine {
         stored: &StoredAccount,
         account: Option<Account>,
         events: Vec<matrix_2fa_core::Event>,
-        records: Vec<RecordChange>,
+        mut records: Vec<RecordChange>,
     ) -> Result<Committed, EngineError> {
         let expected = stored.version;
+        let notices = self.notices_of(&events, &stored.account, account.as_ref())?;
+        let noticed = !notices.is_empty();
+        records.extend(notices);
         let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });
         let audited = events.clone();
         let committed = self.store.commit(Commit { account, events, records }).await?;
         if committed == Committed::Done {
+            if noticed {
+                self.outbox.notify_one();
+            }
             for event in &audited {
                 log(event);
                 self.alarm.note(event, self.clock.elapsed());

@@ -39,6 +39,9 @@ impl Engine {
             Stage::Recovery => self.verify_recovery(user, from, code, on_success).await?,
             Stage::Password | Stage::Token | Stage::Dummy | Stage::Sso => Verdict::NotEnrolled,
         };
+        if !matches!(verdict, Verdict::Verified | Verdict::NotEnrolled) {
+            self.expect_factor(user, from.client).await?;
+        }
         tracing::debug!(user.id = user, ?stage, outcome = ?verdict, "second factor checked");
         Ok(verdict)
     }
