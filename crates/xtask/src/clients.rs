@@ -1,4 +1,4 @@
-//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), and for the real clients matrix-nio and
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), and for the real clients matrix-nio and
 //! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
 //! tests/clients.
 
@@ -63,8 +63,8 @@ fn python(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     debian(shell, "python3", "python3-venv", &["-c", "import venv, ensurepip"])?;
-    eprintln!("\ninstalling matrix-nio and pyotp under {}", folder.display());
-    let why = "cannot install matrix-nio and pyotp from PyPI";
+    eprintln!("\ninstalling matrix-nio, pyotp and aiosmtpd under {}", folder.display());
+    let why = "cannot install matrix-nio, pyotp and aiosmtpd from PyPI";
     cmd!(shell, "python3 -m venv --clear {folder}").run().context(why)?;
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check --no-deps --requirement {wanted}")
         .run()

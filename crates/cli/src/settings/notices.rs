@@ -1,6 +1,6 @@
 //! The settings of notices: by which server, from whom, and to which addresses.
 
-use std::{fs, path::PathBuf};
+use std::{fs, net::IpAddr, path::PathBuf};
 
 use matrix_2fa::notices::{
     LANGUAGES,
@@ -8,7 +8,7 @@ use matrix_2fa::notices::{
 };
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::Settings;
 use crate::failure::Failure;
@@ -83,12 +83,9 @@ fn read(url: &str) -> Result<MailServer, Failure> {
     let how = "write smtps://user:password@mail.example.org, smtp://mail.example.org:587, or smtp://localhost:25";
     // The reason would quote it, and a password may stand in it.
     let url = Url::parse(url).map_err(|_not_shown| bad(how))?;
-    let host = url.host().ok_or_else(|| bad(how))?;
-    let here = match &host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-    };
+    let host = url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned());
+    let host = host.filter(|host| !host.is_empty()).ok_or_else(|| bad(how))?;
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let (mut authority, mut plain) = (None, here);
     for (key, value) in url.query_pairs() {
         match (key.as_ref(), value.as_ref()) {
@@ -110,7 +107,6 @@ fn read(url: &str) -> Result<MailServer, Failure> {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let credentials =
         (!url.username().is_empty()).then(|| (decoded(url.username()), decoded(url.password().unwrap_or_default())));
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     Ok(MailServer { host, port: url.port().unwrap_or(port), security, credentials, authority })
 }
 
@@ -125,6 +121,8 @@ mod tests {
         assert_eq!(security("smtp://a:b@mail.example.org"), Some((Security::StartTls, 587)));
         assert_eq!(security("smtp://mail.example.org:25"), Some((Security::StartTls, 25)));
         assert_eq!(security("smtp://localhost"), Some((Security::Plain, 25)));
+        assert_eq!(security("smtp://127.0.0.1:2525"), Some((Security::Plain, 2525)));
+        assert_eq!(security("smtp://127.0.0.1.example.org:2525"), Some((Security::StartTls, 2525)));
         assert_eq!(security("smtp://[::1]:2525"), Some((Security::Plain, 2525)));
         for bad in
             ["mail.example.org", "http://mail.example.org", "smtp://", "smtp://a/?tls=off", "smtp://a/?ca=/nowhere"]
