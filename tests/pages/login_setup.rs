@@ -38,6 +38,34 @@ fn the_sign_in_page_sets_a_factor_up_and_only_then_gives_a_token() {
 }
 
 #[test]
+fn in_the_grace_period_the_set_up_can_be_put_off() {
+    let settings = [("MATRIX_2FA_POLICY", "required"), ("MATRIX_2FA_GRACE_PERIOD", "1h")];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    let user = server.user();
+    let until = user.status().get("grace_until").as_u64().expect("a moment");
+    let browser = Browser::new(&server);
+    let page = browser.open(&start(CLIENT));
+    let page = browser.submit(&page, &[("user", &user.name), ("password", &user.password)]);
+    let visit = page.path.clone();
+    page.says(200, "You can go on without one until");
+    let page = browser.open(&format!("{visit}?later")).says(200, "Continue to https://app.example.org");
+    let location = browser.get(&page.after("class=\"button\" href=\"")).location().expect("a target");
+    let (_, token) = location.split_once("loginToken=").expect("a token");
+    let login = server.post("login", &json!({ "type": "m.login.token", "token": token })).is(200);
+    assert_eq!(login["org.matrix.msc1998.two_factor"]["grace_until"], json!(until), "{login}");
+    // The account page says it too.
+    let (_browser, page) = with_password(&server, &user);
+    page.says(200, "You can go on without one until");
+
+    server.set_clock(until);
+    let page = browser.open(&start(CLIENT));
+    let page = browser.submit(&page, &[("user", &user.name), ("password", &user.password)]);
+    let visit = page.path.clone();
+    assert!(!page.says(200, "Set up a second factor").html.contains("Not now"));
+    browser.open(&format!("{visit}?later")).says(200, "Set up a second factor");
+}
+
+#[test]
 fn a_login_through_the_api_is_told_where_to_set_it_up() {
     let Some(server) = Server::start_with(REQUIRED) else { return };
     let user = server.user();

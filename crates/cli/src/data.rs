@@ -4,10 +4,11 @@
 use std::{
     fs::DirBuilder,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
+use matrix_2fa::homeserver::Homeserver;
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::{Engine, Keyring, OsRandom};
 use matrix_2fa_homeserver::LocalHomeserver;
@@ -15,7 +16,7 @@ use matrix_2fa_store::Store;
 
 use crate::{
     console,
-    failure::Failure,
+    failure::{Failure, chain},
     guard::Guard,
     settings::Settings,
     storage::{self, Storage},
@@ -28,7 +29,7 @@ pub struct Data {
     pub engine: Engine,
     pub host: Arc<LocalHomeserver>,
     pub guard: Arc<Guard>,
-    pub key_folder: PathBuf,
+    pub settings: Arc<Settings>,
 }
 
 impl Data {
@@ -61,8 +62,7 @@ impl Data {
         let clock = tell(clock);
         let guard = Guard::open(Arc::clone(&store), Arc::clone(&clock), settings.state_folder()).await?;
         let random = Arc::new(OsRandom);
-        let key_folder = settings.key_folder();
-        let keys = Keyring::open_or_create(&key_folder, store.as_ref(), random.as_ref()).await;
+        let keys = Keyring::open_or_create(&settings.key_folder(), store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;
         let host = LocalHomeserver::open(
             Arc::clone(&store),
@@ -71,8 +71,16 @@ impl Data {
             settings.homeserver(),
         );
         let host = Arc::new(host.await.map_err(|error| Failure::because(&error))?);
-        let engine = Engine::new(Arc::clone(&store), keys, clock, random, settings.engine());
-        Ok(Self { store, engine, host, guard: Arc::new(guard), key_folder })
+        let rules = settings.rules(|user| host.canonical_user(user))?;
+        let engine = Engine::new(Arc::clone(&store), keys, clock, random, settings.engine(rules));
+        Ok(Self { store, engine, host, guard: Arc::new(guard), settings: Arc::new(settings.clone()) })
+    }
+
+    /// Reads the settings again and puts their policy in force. False: it is what it was.
+    pub async fn reload_policy(&self, author: &str) -> Result<bool, Failure> {
+        let rules = self.settings.again()?.rules(|user| self.host.canonical_user(user))?;
+        let changed = self.engine.change_rules(rules, author).await;
+        changed.map_err(|error| Failure::run(chain(&error)))
     }
 
     async fn guarded(self) -> Result<Self, Failure> {

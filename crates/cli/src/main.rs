@@ -1,4 +1,4 @@
-//! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa admin` helps people who locked themselves out.
+//! The program: `matrix-2fa serve` is a homeserver with second factors, `matrix-2fa gateway` stands before another one, `matrix-2fa admin` helps people who locked themselves out.
 //!
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
 //! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use failure::Failure;
+use serve::Front;
 use settings::Flags;
 
 /// The embedded store frees on one thread what others allocate, which is glibc's weak side: nearly half of the requests a second.
@@ -59,6 +60,9 @@ enum Command {
     /// Run the homeserver until SIGTERM or SIGINT
     #[command(after_help = SETTINGS_HELP)]
     Serve(#[command(flatten)] Box<Flags>),
+    /// Stand before a homeserver (--upstream) and give its users second factors, until SIGTERM or SIGINT
+    #[command(after_help = SETTINGS_HELP)]
+    Gateway(#[command(flatten)] Box<Flags>),
     /// Help a user who is locked out, or a server that lost its newest data
     #[command(subcommand)]
     Admin(admin::Command),
@@ -85,7 +89,8 @@ fn main() -> ExitCode {
         Err(error) => return refuse_arguments(&error),
     };
     let done = match arguments.command {
-        Command::Serve(flags) => serve::run(&flags),
+        Command::Serve(flags) => serve::run(&flags, Front::Homeserver),
+        Command::Gateway(flags) => serve::run(&flags, Front::Gateway),
         Command::Admin(command) => admin::run(&command),
         Command::Check(flags) => check::run(&flags),
         Command::Keys(command) => keys::run(&command),

@@ -1,10 +1,11 @@
-//! `matrix-2fa serve`: open everything, say so, and answer until somebody says stop.
+//! `matrix-2fa serve` and `matrix-2fa gateway`: open everything, say so, and answer until somebody says stop.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
+use matrix_2fa_gateway::UpstreamHomeserver;
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
@@ -37,18 +38,39 @@ const SWEEP_STEP: usize = 1000;
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Whose users log in here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Our own.
+    Homeserver,
+    /// Those of the homeserver behind us.
+    Gateway,
+}
+
 /// Runs the server.
-pub fn run(flags: &Flags) -> Result<(), Failure> {
-    let settings = Settings::load(flags)?;
+pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
+    let mut settings = Settings::load(flags)?;
     start_log(&settings.log)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
-    let served = runtime.block_on(serve(&settings));
+    let served = runtime.block_on(async {
+        let upstream = match front {
+            Front::Homeserver => None,
+            Front::Gateway => {
+                let opened = UpstreamHomeserver::open(settings.gateway()?).await;
+                Some(Arc::new(opened.map_err(|error| Failure::because(&error))?))
+            }
+        };
+        if let Some(upstream) = &upstream {
+            upstream.server_name().clone_into(&mut settings.server_name);
+        }
+        serve(&settings, upstream).await
+    });
     // What still hashes is given up; the store closes when its last user is gone.
     runtime.shutdown_timeout(GRACE);
     served
 }
 
-async fn serve(settings: &Settings) -> Result<(), Failure> {
+async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
@@ -60,13 +82,26 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     })
     .await?;
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
+    let reloads = tokio::spawn(reload_at_hangup(data.clone())?);
     let Data { store, engine, host, guard, .. } = data;
     let upkeep = {
         let engine = engine.clone();
         tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
     };
-    let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, settings.module(address)?);
-    let courier = courier(settings, &two_factor, &host)?;
+    let module = settings.module(address)?;
+    let (two_factor, routes, told) = match upstream {
+        Some(upstream) => {
+            let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
+            let told = Arc::clone(&upstream) as Arc<dyn Homeserver>;
+            (Arc::clone(&two_factor), matrix_2fa_gateway::app(upstream, two_factor), told)
+        }
+        None => {
+            let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, module);
+            let told = Arc::clone(&host) as Arc<dyn Homeserver>;
+            (Arc::clone(&two_factor), app(Arc::clone(&host), two_factor), told)
+        }
+    };
+    let courier = courier(settings, &two_factor, &told)?;
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
         tracing::warn!(
@@ -77,7 +112,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         tokio::spawn(time_source::watch(source));
     }
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
-    let routes = app(Arc::clone(&host), two_factor).merge(clock_routes);
+    let routes = routes.merge(clock_routes);
     let stop = stop_signal()?;
     let stopping = async move {
         stop.await;
@@ -87,7 +122,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, courier] {
+    for task in [sweeper, upkeep, control, reloads, courier] {
         task.abort();
         let _ = task.await;
     }
@@ -95,13 +130,8 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Delivers notices, if anybody is to be told.
-fn courier(
-    settings: &Settings,
-    two_factor: &TwoFactor,
-    host: &Arc<LocalHomeserver>,
-) -> Result<JoinHandle<()>, Failure> {
-    let host = Arc::clone(host) as Arc<dyn Homeserver>;
-    let courier = notices::courier(settings, two_factor, &host)?;
+fn courier(settings: &Settings, two_factor: &TwoFactor, host: &Arc<dyn Homeserver>) -> Result<JoinHandle<()>, Failure> {
+    let courier = notices::courier(settings, two_factor, host)?;
     Ok(tokio::spawn(async move {
         if let Some(courier) = courier {
             courier.run().await;
@@ -146,6 +176,20 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// SIGHUP: the settings are read again and their policy is put in force. The other settings wait for the next start.
+fn reload_at_hangup(data: Data) -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failure::because(&error))?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            match data.reload_policy("SIGHUP").await {
+                Ok(true) => tracing::info!("the policy of the settings is in force"),
+                Ok(false) => tracing::info!("the policy of the settings is in force already"),
+                Err(failure) => tracing::error!(%failure, "the policy stays as it was"),
+            }
         }
     })
 }

@@ -1,6 +1,7 @@
 //! Settings: defaults, then the TOML file, then `MATRIX_2FA_*`, then flags.
 
 mod flags;
+mod groups;
 mod lifetime;
 mod limits;
 mod merge;
@@ -15,11 +16,13 @@ pub use secret_url::{DatabaseUrl, MailUrl};
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use groups::Groups;
 use lifetime::Lifetime;
 use limits::{LockAt, Span};
 use matrix_2fa::AddressLimit;
-use matrix_2fa_core::{Policy, StagePrefix};
+use matrix_2fa_core::{Policy, Rules, StagePrefix};
 use matrix_2fa_engine::{AlarmSettings, EngineSettings};
+use matrix_2fa_gateway::GatewaySettings;
 use matrix_2fa_homeserver::HomeserverSettings;
 use networks::Networks;
 use serde::Deserialize;
@@ -33,6 +36,9 @@ use crate::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// From what they were merged.
+    #[serde(skip)]
+    given: Flags,
     pub listen: SocketAddr,
     pub data: PathBuf,
     #[serde(default)]
@@ -43,8 +49,16 @@ pub struct Settings {
     pub database: Option<DatabaseUrl>,
     pub database_connections: usize,
     pub server_name: String,
+    #[serde(default)]
+    pub upstream: Option<String>,
+    pub pages_in_login: bool,
     pub open_registration: bool,
     pub policy: Policy,
+    pub grace_period: Span,
+    #[serde(default)]
+    pub groups: Groups,
+    #[serde(default)]
+    pub admins: Option<String>,
     pub stage_prefix: String,
     pub password_and_code: bool,
     pub session_lifetime: Lifetime,
@@ -94,9 +108,14 @@ pub struct Settings {
 impl Settings {
     /// Merges all sources. Every problem is one line that names the key and its source.
     pub fn load(flags: &Flags) -> Result<Self, Failure> {
-        let settings = merge::merge(flags)?;
+        let settings = Self { given: flags.clone(), ..merge::merge(flags)? };
         settings.check()?;
         Ok(settings)
+    }
+
+    /// The same sources as they are now. What is open already keeps what it was opened with.
+    pub fn again(&self) -> Result<Self, Failure> {
+        Self::load(&self.given)
     }
 
     /// What types alone do not say.
@@ -127,6 +146,7 @@ impl Settings {
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
         }
+        self.groups.check()?;
         self.check_pages()?;
         self.check_notices()?;
         self.check_limits()
@@ -155,15 +175,31 @@ impl Settings {
             session_lifetime: self.session_lifetime.0,
             hash_jobs: self.password_hash_jobs,
             hash_queue: self.password_hash_queue,
+            admins: names(self.admins.as_deref()),
             public_base_url: self.base_url(),
             ..HomeserverSettings::default()
         }
     }
 
+    /// The part that the gateway needs. A name that nobody set is the upstream's.
+    pub fn gateway(&self) -> Result<GatewaySettings, Failure> {
+        let upstream = self.upstream.clone();
+        Ok(GatewaySettings {
+            upstream: upstream.ok_or_else(|| {
+                Failure::start(
+                    "upstream: name the homeserver behind the gateway, for example --upstream http://127.0.0.1:8009",
+                )
+            })?,
+            server_name: Some(self.server_name.clone()).filter(|name| *name != flags::SERVER_NAME),
+            public_base_url: self.base_url(),
+            pages_in_login: self.pages_in_login,
+        })
+    }
+
     /// The part that the engine needs.
-    pub fn engine(&self) -> EngineSettings {
+    pub fn engine(&self, rules: Rules) -> EngineSettings {
         EngineSettings {
-            policy: self.policy,
+            rules,
             issuer: self.issuer.clone().unwrap_or_else(|| self.server_name.clone()),
             hash_jobs: self.recovery_hash_jobs,
             hash_queue: self.recovery_hash_queue,
@@ -201,4 +237,10 @@ impl Settings {
     fn base_url(&self) -> Option<String> {
         self.public_base_url.as_ref().map(|url| url.trim_end_matches('/').to_owned())
     }
+}
+
+/// What stands in a list with commas.
+fn names(list: Option<&str>) -> Vec<String> {
+    let listed = list.unwrap_or_default().split(',').map(str::trim);
+    listed.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Event, EventKind, Origin},
+    policy::Duty,
     recovery::RecoverySet,
     secret::SealedSeed,
     stage::Stage,
@@ -37,6 +38,8 @@ pub struct Account {
     reservation: Option<Reservation>,
     enabled_at: Option<Timestamp>,
     changed_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) duty: Duty,
 }
 
 /// A confirmed authenticator: a device or an app that holds a seed.
@@ -114,7 +117,7 @@ pub enum Proof {
 }
 
 impl Context {
-    fn event(&self, kind: EventKind) -> Event {
+    pub(crate) fn event(&self, kind: EventKind) -> Event {
         Event { at: self.now, user: self.user.clone(), origin: self.origin.clone(), kind }
     }
 }
@@ -133,11 +136,11 @@ pub struct Transition<O> {
 }
 
 impl<O> Transition<O> {
-    fn changed(account: Account, outcome: O, events: Vec<Event>) -> Self {
+    pub(crate) fn changed(account: Account, outcome: O, events: Vec<Event>) -> Self {
         Self { account: Some(account), outcome, events }
     }
 
-    fn unchanged(outcome: O) -> Self {
+    pub(crate) fn unchanged(outcome: O) -> Self {
         Self { account: None, outcome, events: Vec::new() }
     }
 }
@@ -214,11 +217,12 @@ impl Account {
     }
 
     /// What is left of an account without factors: the counters of wrong codes, which nothing but a right code, an administrator or
-    /// time may lower (otherwise removing and enrolling again would be a way round the throttle).
+    /// time may lower (otherwise removing and enrolling again would be a way round the throttle), and what the policy knows of the user.
     fn without_factors(&self) -> Self {
         Self {
             totp_throttle: self.totp_throttle.clone(),
             recovery_throttle: self.recovery_throttle.clone(),
+            duty: self.duty.clone(),
             ..Self::default()
         }
     }

@@ -111,6 +111,42 @@ pub enum EventKind {
         /// Was there a pending enrollment?
         pending: bool,
     },
+    /// A second factor is required of this user, who has none.
+    EnrollmentRequired {
+        /// Until when they may go on without.
+        until: Timestamp,
+    },
+    /// An administrator requires a second factor of this user, whatever the rules of the server say.
+    EnrollmentDemanded {
+        /// Who.
+        author: String,
+        /// Until when the user may go on without.
+        until: Timestamp,
+    },
+    /// That was taken back.
+    DemandWithdrawn {
+        /// By whom.
+        author: String,
+    },
+    /// An administrator exempts this user from having to have a second factor.
+    Exempted {
+        /// What for.
+        reason: String,
+        /// Who.
+        author: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// An administrator ended the exemption before its time.
+    ExemptionEnded {
+        /// Who.
+        author: String,
+    },
+    /// Of [`SERVER`]: the rules of who must have a second factor are others from now on.
+    PolicyChanged {
+        /// The rules, as they are shown to administrators.
+        rules: String,
+    },
     /// Of [`SERVER`]: the restored store was made safe to be used, and all logins were ended.
     RestoreFinished {
         /// Since when it is unknown what happened.

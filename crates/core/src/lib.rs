@@ -27,7 +27,7 @@ pub mod totp;
 pub use account::{Account, Authenticator, Context, Proof, Transition};
 pub use event::{Event, EventKind};
 pub use flow::Flow;
-pub use policy::Policy;
+pub use policy::{Policy, Rules, Standing};
 pub use recovery::{RecoveryCode, RecoverySet};
 pub use secret::{SealedSeed, Seed};
 pub use session::{AuthSession, Operation};

@@ -42,8 +42,8 @@ impl Engine {
         from: &Origination,
         id: &str,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
-        let (cx, policy) = (self.context(user, from), self.settings.policy);
-        self.change(user, from, &cx, |account| account.remove(&cx, policy, id)).await
+        let (cx, judge) = (self.context(user, from), self.judge(user).await?);
+        self.change(user, from, &cx, |account| account.remove(&cx, judge.policy(account, cx.now), id)).await
     }
 
     /// Turns factors off.
@@ -53,9 +53,9 @@ impl Engine {
         from: &Origination,
         what: Disable,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
-        let (cx, policy) = (self.context(user, from), self.settings.policy);
+        let (cx, judge) = (self.context(user, from), self.judge(user).await?);
         self.change(user, from, &cx, |account| match what {
-            Disable::Everything => account.disable(&cx, policy),
+            Disable::Everything => account.disable(&cx, judge.policy(account, cx.now)),
             Disable::Recovery => account.drop_recovery(&cx),
         })
         .await
@@ -117,7 +117,7 @@ impl Engine {
         .await
     }
 
-    async fn change<O>(
+    pub(crate) async fn change<O>(
         &self,
         user: &str,
         from: &Origination,

@@ -73,9 +73,9 @@ impl Engine {
             bound_to: self.token_digest(token),
         };
         let cx = self.context(user, from);
-        let policy = self.settings.policy;
-        let begun =
-            self.transact(user, |account| Ok((account.begin_enrollment(&cx, policy, new.clone()), Vec::new()))).await?;
+        let judge = self.judge(user).await?;
+        let begin = |account: &Account| account.begin_enrollment(&cx, judge.policy(account, cx.now), new.clone());
+        let begun = self.transact(user, |account| Ok((begin(account), Vec::new()))).await?;
         Ok(begun.map(|pending| Enrollment {
             id,
             uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),

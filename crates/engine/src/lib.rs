@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
-//! [`page_sessions`] what a browser has proved · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
+//! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
 //! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
 //! many wrong codes · [`timing`] when a clock is wrong.
@@ -17,6 +17,7 @@ pub mod hashing;
 pub mod keyring;
 pub mod notices;
 pub mod page_sessions;
+pub mod policy;
 pub mod restore;
 pub mod rotation;
 pub mod sessions;
@@ -34,7 +35,7 @@ use alarm::Alarm;
 use gate::Gate;
 use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
-    Account, Clock, Context, Policy, Proof, Timestamp, Transition,
+    Account, Clock, Context, Proof, Rules, Timestamp, Transition,
     event::Origin,
     recovery::HashParams,
     throttle::{self, Budget, ClientTag},
@@ -42,6 +43,7 @@ use matrix_2fa_core::{
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
 use notices::{Renames, unfinished::Due};
 use page_sessions::PageStep;
+use policy::PolicyInForce;
 use sessions::Strangers;
 use timing::Timing;
 use tokio::sync::Notify;
@@ -49,8 +51,8 @@ use tokio::sync::Notify;
 /// What an operator sets.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// Who may and who must.
-    pub policy: Policy,
+    /// Who may and who must, until [`Engine::change_rules`] says otherwise.
+    pub rules: Rules,
     /// The name that authenticator apps show beside the account.
     pub issuer: String,
     /// Recovery codes hashed at the same time.
@@ -70,7 +72,7 @@ pub struct EngineSettings {
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
-            policy: Policy::default(),
+            rules: Rules::default(),
             issuer: "Matrix".to_owned(),
             hash_jobs: 2,
             hash_queue: 64,
@@ -153,6 +155,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     settings: Arc<EngineSettings>,
+    policy: Arc<PolicyInForce>,
     /// For checking recovery codes.
     checks: HashPool,
     /// For making new ones.
@@ -188,6 +191,7 @@ impl Engine {
         let renewals = checks.beside(RENEWALS_OF_ONE);
         let alarm = Arc::new(Alarm::new(settings.alarm));
         let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
+        let policy = Arc::new(PolicyInForce::new(settings.rules.clone()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
         let (outbox, due, renames) = (Arc::default(), Arc::default(), Arc::default());
@@ -197,6 +201,7 @@ impl Engine {
             clock,
             random,
             settings,
+            policy,
             checks,
             renewals,
             gate,

@@ -142,6 +142,9 @@ impl News {
             | Kind::FactorReplayed { .. }
             | Kind::Forgotten
             | Kind::Restored { .. }
+            | Kind::Exempted { .. }
+            | Kind::ExemptionEnded { .. }
+            | Kind::PolicyChanged { .. }
             | Kind::RestoreFinished { .. }
             | Kind::KeyRotationStarted { .. }
             | Kind::KeyRotationFinished { .. }

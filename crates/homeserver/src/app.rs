@@ -121,7 +121,7 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let AnyCaller(caller) = AnyCaller::from_request_parts(parts, app).await?;
-        if app.two_factor.bars(caller.user()).await? {
+        if app.two_factor.bars_requester(&caller.requester).await? {
             return Err(forbidden(
                 "This server asks for a second factor. Set one up first; until then you can do nothing else but log out.",
             )

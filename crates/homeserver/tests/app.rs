@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -11,7 +11,7 @@ use axum::{
 };
 use matrix_2fa::{
     TwoFactor,
-    core::{Clock, MockClock, Params, Policy, Seed, Timestamp, totp::code_at},
+    core::{Clock, MockClock, Params, Policy, Rules, Seed, Timestamp, policy::Rule, totp::code_at},
     engine::{Engine, EngineSettings, Keyring, OsRandom},
     store::{MemoryStore, Store},
 };
@@ -32,7 +32,7 @@ struct Answer {
 }
 
 impl House {
-    async fn open(policy: Policy, open_registration: bool) -> Self {
+    async fn open(rules: impl Into<Rules>, open_registration: bool) -> Self {
         let clock = MockClock::new(Timestamp::from_millis(1_700_000_000_000));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let settings = HomeserverSettings {
@@ -43,12 +43,43 @@ impl House {
         let host =
             LocalHomeserver::open(Arc::clone(&store), Arc::new(clock.clone()), Arc::new(OsRandom), settings).await;
         let host = Arc::new(host.expect("opens"));
-        let settings = EngineSettings { policy, hash_jobs: 2, hash_queue: 2, ..EngineSettings::default() };
+        let settings = EngineSettings { rules: rules.into(), hash_jobs: 2, hash_queue: 2, ..EngineSettings::default() };
         let keys = Keyring::ephemeral(&OsRandom);
         let engine = Engine::new(store, keys, Arc::new(clock.clone()), Arc::new(OsRandom), settings);
         let module = matrix_2fa::Settings::default();
         let two_factor = TwoFactor::new(engine.clone(), Arc::clone(&host) as Arc<_>, module);
         Self { app: app(host, two_factor), clock, engine }
+    }
+
+    /// Every route of the homeserver that wants a token, but for those that somebody needs who must enroll.
+    async fn is_barred_everywhere(&self, token: &str) {
+        for (method, path) in [
+            (Method::GET, "account/3pid"),
+            (Method::POST, "account/deactivate"),
+            (Method::POST, "account/password"),
+            (Method::POST, "delete_devices"),
+            (Method::GET, "devices"),
+            (Method::GET, "devices/D"),
+            (Method::PUT, "devices/D"),
+            (Method::DELETE, "devices/D"),
+            (Method::GET, "joined_rooms"),
+            (Method::POST, "keys/device_signing/upload"),
+            (Method::POST, "keys/query"),
+            (Method::POST, "keys/upload"),
+            (Method::POST, "login/get_token"),
+            (Method::PUT, "profile/@alice:localhost/displayname"),
+            (Method::PUT, "profile/@alice:localhost/avatar_url"),
+            (Method::GET, "pushrules/"),
+            (Method::GET, "sync"),
+            (Method::POST, "user/@alice:localhost/filter"),
+            (Method::GET, "user/@alice:localhost/filter/0"),
+        ] {
+            for version in ["r0", "v3"] {
+                let path = format!("/_matrix/client/{version}/{path}");
+                self.send(method.clone(), &path, token, "{}").await.refuses(403, "M_FORBIDDEN");
+            }
+        }
+        self.send(Method::POST, "/_matrix/client/v1/login/get_token", token, "{}").await.refuses(403, "M_FORBIDDEN");
     }
 
     async fn send(&self, method: Method, path: &str, token: &str, body: impl Into<Body>) -> Answer {
@@ -182,12 +213,10 @@ async fn every_endpoint_with_interactive_auth_asks_and_then_acts() {
 
 /// R55, the part of it that exists: tokens of users who must enroll first are good for that and for leaving.
 #[tokio::test]
-async fn users_who_must_enroll_can_only_do_that() {
+async fn r55_users_who_must_enroll_can_only_do_that() {
     let house = House::open(Policy::Required, true).await;
     let token = house.register("alice").await;
-    for barred in ["devices", "sync", "joined_rooms", "pushrules/", "account/3pid"] {
-        house.get(barred, &token).await.refuses(403, "M_FORBIDDEN");
-    }
+    house.is_barred_everywhere(&token).await;
     house
         .post("account/password", &token, &password(json!({"new_password": "battery staple"})))
         .await
@@ -197,6 +226,25 @@ async fn users_who_must_enroll_can_only_do_that() {
     house.get("account/two-factor", &token).await.is(200);
     house.post("logout/all", &token, &json!({})).await.is(200);
     house.get("account/whoami", &token).await.refuses(401, "M_UNKNOWN_TOKEN");
+}
+
+#[tokio::test]
+async fn r55_after_the_grace_period_every_path_is_barred_and_not_before() {
+    let rule = Rule { policy: Policy::Required, grace: Duration::from_secs(60) };
+    let house = House::open(Rules { server: rule, groups: Vec::new() }, true).await;
+    let token = house.register("alice").await;
+    house.get("devices", &token).await.is(200);
+    let told = house.get("capabilities", &token).await.is(200);
+    let until = &told.body["capabilities"]["org.matrix.msc1998.two_factor"]["grace_until"];
+    assert_eq!(*until, house.clock.now().plus(rule.grace).as_millis());
+    house.clock.advance(rule.grace);
+    house.is_barred_everywhere(&token).await;
+    house.get("account/two-factor", &token).await.is(200);
+    // Taken back while the server runs, and in force again.
+    assert!(house.engine.change_rules(Rules::default(), "a test").await.expect("changes"));
+    house.get("devices", &token).await.is(200);
+    assert!(house.engine.change_rules(Policy::Required.into(), "a test").await.expect("changes"));
+    house.is_barred_everywhere(&token).await;
 }
 
 #[tokio::test]

@@ -90,6 +90,11 @@ pub trait Homeserver: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Does this user administrate the homeserver? For rules of the policy that hold for administrators. The default knows none.
+    async fn is_admin(&self, _user: &str) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
     /// What the user calls this device, for the page that asks whether it may do something. The default knows no names.
     async fn device_name(&self, _user: &str, _device: &str) -> Result<Option<String>, HostError> {
         Ok(None)

@@ -129,9 +129,9 @@ pub use uia::{Authorized, UiaRequest};
 use std::{sync::Arc, time::Duration};
 
 use limits::Addresses;
-use matrix_2fa_core::{Policy, Stage, StagePrefix};
-use matrix_2fa_engine::{Engine, Origination};
-use serde_json::{Value, json};
+use matrix_2fa_core::{Account, Policy, Stage, StagePrefix, Standing};
+use matrix_2fa_engine::{Engine, Origination, policy::Administrators};
+use serde_json::{Map, Value, json};
 
 /// What an operator sets for the module.
 #[derive(Clone, Debug)]
@@ -184,6 +184,7 @@ impl TwoFactor {
     pub fn new(engine: Engine, host: Arc<dyn Homeserver>, settings: Settings) -> Arc<Self> {
         let addresses = Addresses::new(settings.address_limit, Arc::clone(engine.clock()));
         let pages = settings.pages.then(|| pages::Site::new(&settings, &engine, host.server_name()));
+        engine.ask_administrators(Arc::new(HostAdministrators(Arc::clone(&host))));
         Arc::new(Self { engine, host, settings, addresses, pages })
     }
 
@@ -220,32 +221,49 @@ impl TwoFactor {
         Ok(self.engine.end_pending(user).await?)
     }
 
+    /// How this user stands with the policy now. The first time that somebody without a factor must have one, their grace period begins.
+    pub async fn standing(&self, user: &str) -> Result<Standing, ApiError> {
+        Ok(self.engine.standing(user).await?)
+    }
+
     /// Must this user enroll before they may do anything else? Their token is then good for enrollment, whoami and logout only.
     pub async fn bars(&self, user: &str) -> Result<bool, ApiError> {
-        if self.policy() != Policy::Required {
-            return Ok(false);
-        }
-        Ok(!self.engine.account(user).await?.is_enrolled())
+        Ok(self.standing(user).await?.barred)
+    }
+
+    /// The same for a request, as every route that is not for enrollment, whoami or logout must ask. Application services are exempt: who
+    /// acts for a bridge has no phone. What counts is the credential that was verified.
+    pub async fn bars_requester(&self, requester: &Requester) -> Result<bool, ApiError> {
+        Ok(requester.kind != RequesterKind::Appservice && self.bars(&requester.user).await?)
+    }
+
+    /// What somebody who logged in without a second factor is told beside the token: `org.matrix.msc1998.two_factor`. `None`: nothing.
+    pub async fn obligation(&self, user: &str) -> Result<Option<Value>, ApiError> {
+        let Some(until) = self.standing(user).await?.grace_until else { return Ok(None) };
+        let mut told = Map::from_iter([("required".to_owned(), true.into()), ("grace_until".to_owned(), json!(until))]);
+        told.extend(self.manage_url().map(|url| ("manage_url".to_owned(), url.into())));
+        Ok(Some(told.into()))
     }
 
     /// `org.matrix.msc1998.two_factor` of `/capabilities`.
     pub async fn capability(&self, user: &str) -> Result<Value, ApiError> {
+        let Standing { policy, grace_until, .. } = self.standing(user).await?;
         let account = self.engine.account(user).await?;
-        let stages: &[Stage] = if self.policy() == Policy::Disallowed { &[] } else { &[Stage::Totp, Stage::Recovery] };
-        let mut capability = json!({
-            "enabled": self.policy() != Policy::Disallowed,
-            "enrolled": account.is_enrolled(),
-            "required": self.policy() == Policy::Required,
-            "providers": self.names(stages),
-        });
-        if let (Some(url), Some(object)) = (self.manage_url(), capability.as_object_mut()) {
-            object.insert("manage_url".to_owned(), url.into());
-        }
-        Ok(capability)
+        let stages: &[Stage] = if policy == Policy::Disallowed { &[] } else { &[Stage::Totp, Stage::Recovery] };
+        let mut capability = Map::from_iter([
+            ("enabled".to_owned(), Value::from(policy != Policy::Disallowed)),
+            ("enrolled".to_owned(), account.is_enrolled().into()),
+            ("required".to_owned(), (policy == Policy::Required).into()),
+            ("providers".to_owned(), self.names(stages).into()),
+        ]);
+        capability.extend(grace_until.map(|until| ("grace_until".to_owned(), json!(until))));
+        capability.extend(self.manage_url().map(|url| ("manage_url".to_owned(), url.into())));
+        Ok(capability.into())
     }
 
-    pub(crate) fn policy(&self) -> Policy {
-        self.engine.settings().policy
+    /// The policy for a user whose account is at hand.
+    pub(crate) async fn policy_for(&self, user: &str, account: &Account) -> Result<Policy, ApiError> {
+        Ok(self.engine.look_at_standing(user, account).await?.policy)
     }
 
     /// Where a person manages their factors: the hosted page, if there is one and its address is known.
@@ -256,5 +274,15 @@ impl TwoFactor {
 
     pub(crate) fn names(&self, stages: &[Stage]) -> Vec<String> {
         stages.iter().map(|stage| self.settings.stage_prefix.name(*stage)).collect()
+    }
+}
+
+/// The homeserver, as the engine asks it.
+struct HostAdministrators(Arc<dyn Homeserver>);
+
+#[async_trait::async_trait]
+impl Administrators for HostAdministrators {
+    async fn is_admin(&self, user: &str) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.is_admin(user).await?)
     }
 }

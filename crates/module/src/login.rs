@@ -73,8 +73,8 @@ impl Guard<'_> {
         self.enrolled_if_required(proved).await
     }
 
-    /// Under the policy `required` there is no token without a factor where a page leads through the set-up. What was proved is the first
-    /// factor, so a stranger does not get this answer.
+    /// Where a factor is required and the grace period over, there is no token without one if a page leads through the set-up. What was
+    /// proved is the first factor, so a stranger does not get this answer.
     async fn enrolled_if_required(&self, proved: Proved) -> Result<Proved, ApiError> {
         if proved.factor.is_some() {
             return Ok(proved);
@@ -102,11 +102,13 @@ impl Guard<'_> {
                 return Err(ApiError::forbidden("This session was opened for another user. Start again without it."));
             }
             let body = self.module.complete_body(&live.state, body)?;
-            return self.step(Session::Stored(Box::new(live)), &auth, body).await;
+            let proved = self.step(Session::Stored(Box::new(live)), &auth, body).await?;
+            return self.enrolled_if_required(proved).await;
         }
         let flows = self.flows(first, user).await?;
         let epoch = self.module.host.login_epoch(user).await?;
-        self.after_first((user.to_owned(), epoch), first, flows, &auth, body).await
+        let proved = self.after_first((user.to_owned(), epoch), first, flows, &auth, body).await?;
+        self.enrolled_if_required(proved).await
     }
 
     /// `m.login.password` without a session.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Needs, PASSWORD, RECOVERY, Server, TOTP};
+use crate::harness::{Needs, PASSWORD, RECOVERY, Server, TOTP, User};
 
 const REQUIRED: Needs<'static> = Needs::Settings(&[("MATRIX_2FA_POLICY", "required")]);
 const DISALLOWED: Needs<'static> = Needs::Settings(&[("MATRIX_2FA_POLICY", "disallowed")]);
@@ -49,6 +49,57 @@ fn under_required_a_login_without_a_factor_gives_no_token() {
     assert_eq!(wrong.get("org.matrix.msc1998.enroll_url"), &json!(null));
     let login = user.login().refused(403, "M_FORBIDDEN").without_token();
     assert!(login.string("org.matrix.msc1998.enroll_url").starts_with(&server.base_url()), "{login}");
+}
+
+/// In the grace period everything goes on, and everything says until when; after it nothing does but enrolling.
+#[test]
+fn r55_a_grace_period_is_told_everywhere_and_then_it_is_over() {
+    const GRACE_MS: u64 = 60 * 60 * 1000;
+    let settings = [("MATRIX_2FA_POLICY", "required"), ("MATRIX_2FA_GRACE_PERIOD", "1h")];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    let user = server.user();
+    let until = user.status().get("grace_until").as_u64().expect("a moment");
+    assert!(until > server.now_ms() && until <= server.now_ms() + GRACE_MS, "{until}");
+    let login = user.login().is(200);
+    let told = &login["org.matrix.msc1998.two_factor"];
+    assert_eq!((&told["required"], &told["grace_until"]), (&json!(true), &json!(until)), "{login}");
+    assert!(told["manage_url"].as_str().is_some_and(|url| url.starts_with(&server.base_url())), "{login}");
+    let capabilities = user.get("capabilities").is(200);
+    assert_eq!(capabilities["capabilities"]["org.matrix.msc1998.two_factor"]["grace_until"], json!(until));
+    user.get("devices").is(200);
+
+    server.set_clock(until);
+    user.get("devices").refused(403, "M_FORBIDDEN");
+    user.login().refused(403, "M_FORBIDDEN").without_token();
+    assert_eq!(user.status().get("grace_until").as_u64(), Some(until));
+    let user = user.enroll();
+    assert_eq!(user.status().get("grace_until"), &json!(null));
+    user.get("devices").is(200);
+    assert_eq!(user.login_with(user.totp()).get("org.matrix.msc1998.two_factor"), &json!(null));
+}
+
+/// A group can only be stricter, and its pattern means whole names.
+#[test]
+fn r55_groups_are_stricter_than_the_server() {
+    let groups = r#"[
+        { name = "staff", localparts = "staff-.*", policy = "required" },
+        { name = "pilot", users = ["pilot", "@second:localhost"], policy = "required", grace_period = "1h" },
+        { name = "chiefs", admins = true, policy = "required" },
+        { name = "lax", localparts = ".*", policy = "disallowed" },
+    ]"#;
+    let settings = [("MATRIX_2FA_GROUPS", groups), ("MATRIX_2FA_ADMINS", "chief")];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    for (name, policy, barred) in [
+        ("staff-1", "required", true),
+        ("chief", "required", true),
+        ("pilot", "required", false),
+        ("second", "required", false),
+        ("no-staff-1", "opt-in", false),
+    ] {
+        let user = User::register(&server, name);
+        assert_eq!(user.status().string("policy"), policy, "{name}");
+        assert_eq!(user.get("devices").status, if barred { 403 } else { 200 }, "{name}");
+    }
 }
 
 /// Tokens older than the policy: only enrollment, logout and whoami.

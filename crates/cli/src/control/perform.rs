@@ -22,7 +22,8 @@ pub async fn perform(act: Act, data: &Data, serving: bool, teller: &Teller) -> R
         Act::CheckKeys => check(data, teller).await,
         Act::RemoveKey { id } => remove(&id, data, teller).await,
         Act::Backup { file, with_keys } => {
-            let keys = with_keys.then_some(data.key_folder.as_path());
+            let key_folder = data.settings.key_folder();
+            let keys = with_keys.then_some(key_folder.as_path());
             let progress = {
                 let teller = teller.clone();
                 move |entries| teller.progress(format!("{entries} entries written"))

@@ -48,20 +48,48 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_connections: Option<usize>,
 
-    /// The part of a Matrix id after the colon; cannot change later [default: localhost]
+    /// The part of a Matrix id after the colon; cannot change later [default: localhost; a gateway asks its upstream]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+
+    /// The homeserver behind `matrix-2fa gateway`, for example http://127.0.0.1:8009 [default: none, and the gateway does not start]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+
+    /// Have the gateway's `GET /login` offer our pages beside what the homeserver offers [default: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages_in_login: Option<bool>,
 
     /// Let anybody register [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_registration: Option<bool>,
 
-    /// Second factors: disallowed (no new ones), opt-in, or required (users without one can only enroll) [default: opt-in]
+    /// Second factors: disallowed (no new ones), opt-in, or required (users without one can only enroll). Read again at SIGHUP and by
+    /// `admin policy reload`, like the next two [default: opt-in]
     #[arg(long, value_name = "POLICY")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+
+    /// How long a user of whom a factor becomes required may go on without, from the first time that this is noticed [default: 0s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<String>,
+
+    /// Users with a policy of their own; the strictest of all that fit wins, and the shortest grace period. A list of tables with name,
+    /// policy, grace_period, and any of users, localparts (a regular expression for the whole localpart), admins = true. For example
+    /// [{ name = "staff", localparts = "staff-.*", policy = "required", grace_period = "7d" }] [default: none]
+    #[arg(long, value_name = "TABLES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
+
+    /// Who administrates this server, for groups with admins = true; comma between several [default: nobody]
+    #[arg(long, value_name = "USERS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admins: Option<String>,
 
     /// Begin of the stage names that go out; all known ones are understood [default: m.login.2fa.]
     #[arg(long, value_name = "PREFIX")]
@@ -264,6 +292,9 @@ impl From<&DataFlags> for Flags {
     }
 }
 
+/// The name of a server that nobody named.
+pub const SERVER_NAME: &str = "localhost";
+
 impl Flags {
     /// The defaults, in the words that the help uses.
     pub fn defaults() -> Self {
@@ -275,9 +306,14 @@ impl Flags {
             state: None,
             database: None,
             database_connections: Some(16),
-            server_name: Some("localhost".to_owned()),
+            server_name: Some(SERVER_NAME.to_owned()),
+            upstream: None,
+            pages_in_login: Some(true),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),
+            grace_period: Some("0s".to_owned()),
+            groups: None,
+            admins: None,
             stage_prefix: Some("m.login.2fa.".to_owned()),
             password_and_code: Some(true),
             session_lifetime: Some("7d".to_owned()),

@@ -116,10 +116,12 @@ impl Account {
         Transition::changed(next, Ok(()), vec![cx.event(EventKind::RecoveryCodesRegenerated)])
     }
 
-    /// An administrator removes every factor and every counter, whatever the policy.
+    /// An administrator removes every factor and every counter, whatever the policy. That a factor is required of this user, and since when,
+    /// stays: a reset gives nobody a second grace period.
     pub fn reset(&self, cx: &Context) -> Transition<Removal> {
         let removal = Removal { disabled: self.stages(), enabled: Vec::new() };
-        Transition::changed(Self::default(), removal, vec![cx.event(EventKind::Reset)])
+        let next = Self { duty: self.duty.clone(), ..Self::default() };
+        Transition::changed(next, removal, vec![cx.event(EventKind::Reset)])
     }
 
     /// An administrator lifts the lock and clears the counters. Seeds and spent steps stay.

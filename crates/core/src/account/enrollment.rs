@@ -92,6 +92,9 @@ impl Account {
         };
         let mut next = self.clone();
         next.pending = Some(pending.clone());
+        if policy == Policy::Required {
+            next.duty.since.get_or_insert(cx.now);
+        }
         let event = cx.event(EventKind::EnrollmentStarted { id: pending.id.clone() });
         Transition::changed(next, Ok(pending), vec![event])
     }

@@ -36,8 +36,8 @@ pub(crate) async fn handle(
     let user = app.host.new_user(&body).await?;
     let made = app.host.register(&user, password, login.as_ref()).await?;
     let mut answer = made.map_or_else(|| json!({ "user_id": user }), |login| login.into_json());
-    if let (true, Some(answer)) = (app.two_factor.bars(&user).await?, answer.as_object_mut()) {
-        answer.insert("org.matrix.msc1998.two_factor".to_owned(), json!({"required": true}));
+    if let (Some(obligation), Some(answer)) = (app.two_factor.obligation(&user).await?, answer.as_object_mut()) {
+        answer.insert("org.matrix.msc1998.two_factor".to_owned(), obligation);
     }
     Ok(Json(answer))
 }

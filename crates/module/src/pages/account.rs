@@ -24,12 +24,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
+use matrix_2fa_core::Timestamp;
 
 pub(super) use owner::COOKIE;
 
 use self::{owner::Owner, place::Place};
 use super::{ACCOUNT, sign_in, trouble::Trouble, visitor::Visitor};
 use crate::TwoFactor;
+
+/// A moment, for people.
+pub(super) fn moment(at: Timestamp) -> String {
+    history::When::at(at).text
+}
 
 pub(super) async fn show(State(module): State<Arc<TwoFactor>>, visitor: Visitor) -> Response {
     let Some(site) = module.site() else { return StatusCode::NOT_FOUND.into_response() };

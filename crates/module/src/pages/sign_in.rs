@@ -5,7 +5,8 @@
 //! 2. `GET /_matrix-2fa/login/{visit}` shows the step that is next: user and password, the code, or the end. POST takes the step and
 //!    leads back here with GET, so that going back or reloading sends nothing twice.
 //! 3. After each factor the session has a new value, the one after the code in the commit that burns it.
-//! 4. Under the policy `required` who has no factor yet is led through [setting one up](super::setup) after the password: no token before.
+//! 4. Where a factor is required, who has none yet is led through [setting one up](super::setup) after the password: no token before, unless
+//!    the grace period is not over; then they may put it off.
 //! 5. At the end a trusted client is sent its token at once; for any other the person clicks on its name first. The token is good once,
 //!    for 30 seconds, and says that the second factor was proved.
 //!
@@ -19,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::SET_COOKIE};
-use matrix_2fa_core::{Policy, Proof};
+use matrix_2fa_core::{Proof, Standing, Timestamp};
 use matrix_2fa_engine::{
     EngineError, Origination,
     page_sessions::{ACCOUNT_LIFETIME, LOGIN_LIFETIME, PageSession, PageState, Purpose},
@@ -135,7 +136,9 @@ enum Step {
     Password,
     Code,
     /// There is no factor, and there must be one.
-    Setup,
+    Setup {
+        grace_until: Option<Timestamp>,
+    },
     Nothing,
 }
 
@@ -161,15 +164,12 @@ struct CodePage<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "ask.html")]
+#[template(path = "way_in.html")]
 struct SetupPage<'a> {
     page: Frame<'a>,
-    title: String,
-    text: String,
-    button: String,
-    danger: bool,
     form_token: String,
-    back: Option<String>,
+    until: Option<String>,
+    later: String,
 }
 
 #[derive(Template)]
@@ -207,7 +207,7 @@ impl<'a> Visit<'a> {
         match &state.factor {
             None if account.is_enrolled() => Ok(Step::Code),
             // The account page has a set-up of its own.
-            None if matches!(self.goal, Goal::Client(_)) && self.module.policy() == Policy::Required => Ok(Step::Setup),
+            None if matches!(self.goal, Goal::Client(_)) => Ok(self.step_of(&self.module.standing(user).await?)),
             // What was proved is worth nothing if the factors have changed since.
             Some((_, at)) if !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > *at) => {
                 Err(Trouble::Expired)
@@ -216,11 +216,22 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// The step of a user without a factor.
+    fn step_of(&self, standing: &Standing) -> Step {
+        match standing.grace_until {
+            None => Step::Nothing,
+            Some(_) if standing.barred => Step::Setup { grace_until: None },
+            // Who has seen the page that asks for it may go on.
+            Some(_) if self.visitor.query("later").is_some() => Step::Nothing,
+            grace_until => Step::Setup { grace_until },
+        }
+    }
+
     async fn show(&self) -> Result<Response, Trouble> {
         match self.step().await? {
             Step::Password => Ok(self.password_page(StatusCode::OK, "", None)),
             Step::Code => Ok(self.code_page(StatusCode::OK, None)),
-            Step::Setup => Ok(self.setup_page()),
+            Step::Setup { grace_until } => Ok(self.setup_page(grace_until)),
             Step::Nothing => match &self.goal {
                 Goal::Client(target) if !target.trusted => Ok(self.continue_page(target)),
                 Goal::Client(_) | Goal::Account => self.leave().await,
@@ -233,7 +244,7 @@ impl<'a> Visit<'a> {
         match self.step().await? {
             Step::Password => self.password().await,
             Step::Code => self.code().await,
-            Step::Setup => self.set_up().await,
+            Step::Setup { .. } => self.set_up().await,
             Step::Nothing => Err(Trouble::Used),
         }
     }
@@ -308,8 +319,8 @@ impl<'a> Visit<'a> {
     async fn go_on(&self) -> Result<Response, Trouble> {
         self.visitor.must_come_from(self.module, &self.session.id, &self.continue_scope())?;
         match self.step().await? {
-            Step::Nothing => self.leave().await,
-            Step::Password | Step::Code | Step::Setup => Ok(self.next_step(&self.session)),
+            Step::Nothing | Step::Setup { grace_until: Some(_) } => self.leave().await,
+            Step::Password | Step::Code | Step::Setup { grace_until: None } => Ok(self.next_step(&self.session)),
         }
     }
 
@@ -353,16 +364,13 @@ impl<'a> Visit<'a> {
         response
     }
 
-    fn setup_page(&self) -> Response {
+    fn setup_page(&self, grace_until: Option<Timestamp>) -> Response {
         let words = &self.visitor.words;
         let page = SetupPage {
             page: self.site.frame(words),
-            title: words.say("way-in-title"),
-            text: words.say("way-in-text"),
-            button: words.say("add-next"),
-            danger: false,
             form_token: form_token(self.module, &self.session.id, self.visit),
-            back: None,
+            until: grace_until.map(|until| words.put("way-in-until", "when", &account::moment(until))),
+            later: self.address("?later"),
         };
         self.site.page(StatusCode::OK, &page, None)
     }

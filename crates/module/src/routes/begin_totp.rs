@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use matrix_2fa_core::{
-    Operation, Policy, Proof,
+    Account, Operation, Policy, Proof,
     account::{BeginRefused, MAX_AUTHENTICATORS},
 };
 use matrix_2fa_engine::enroll::Enrollment;
@@ -34,14 +34,18 @@ pub(crate) async fn begin_totp(State(module): State<Arc<TwoFactor>>, caller: Cal
     Ok(Json(answer.into()))
 }
 
-pub(super) fn refuse_if_disallowed(module: &TwoFactor) -> Result<(), ApiError> {
-    if module.policy() == Policy::Disallowed { Err(BeginRefused::Disallowed.into()) } else { Ok(()) }
+pub(super) async fn refuse_if_disallowed(module: &TwoFactor, caller: &Caller) -> Result<Account, ApiError> {
+    let user = &caller.requester.user;
+    let account = module.engine().account(user).await?;
+    match module.policy_for(user, &account).await? {
+        Policy::Disallowed => Err(BeginRefused::Disallowed.into()),
+        Policy::OptIn | Policy::Required => Ok(account),
+    }
 }
 
 /// What can be refused before a code is spent on it; the transition judges it again.
 pub(super) async fn refuse_early(module: &TwoFactor, caller: &Caller) -> Result<(), ApiError> {
-    refuse_if_disallowed(module)?;
-    let account = module.engine().account(&caller.requester.user).await?;
+    let account = refuse_if_disallowed(module, caller).await?;
     if account.authenticators().len() >= MAX_AUTHENTICATORS { Err(BeginRefused::TooMany.into()) } else { Ok(()) }
 }
 

@@ -17,7 +17,7 @@ pub(crate) async fn confirm_totp(
     caller: Caller,
 ) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
-    refuse_if_disallowed(&module)?;
+    refuse_if_disallowed(&module, &caller).await?;
     let request = parse(&caller.body)?;
     let user = &caller.requester.user;
     let from = caller.origination("confirm", Proof::default());

@@ -20,9 +20,10 @@ pub(crate) async fn disable(State(module): State<Arc<TwoFactor>>, caller: Caller
     if !account.is_enrolled() {
         return Err(ChangeRefused::NotEnrolled.into());
     }
+    let policy = module.policy_for(user, &account).await?;
     let check = |body: &Map<String, Value>| match parse(&module, body)? {
         Disable::Recovery if account.recovery().is_none() => Err(ChangeRefused::NoRecoveryCodes.into()),
-        Disable::Everything if module.policy() == Policy::Required => Err(ChangeRefused::Required.into()),
+        Disable::Everything if policy == Policy::Required => Err(ChangeRefused::Required.into()),
         _ => Ok(()),
     };
     let operation = Operation::new("account/two-factor/disable");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use matrix_2fa_engine::Origination;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     ApiError, JsonRequest, SecondFactor, TwoFactor,
@@ -30,8 +30,11 @@ async fn create(module: &TwoFactor, proved: Proved) -> Result<Value, ApiError> {
             tracing::error!(user.id = proved.user, %error, "a login with a recovery code could not be noted");
         }
     }
-    if let (true, Some(answer)) = (module.bars(&proved.user).await?, answer.as_object_mut()) {
-        answer.insert("org.matrix.msc1998.two_factor".to_owned(), json!({"required": true}));
+    if proved.factor.is_none()
+        && let Some(obligation) = module.obligation(&proved.user).await?
+        && let Some(answer) = answer.as_object_mut()
+    {
+        answer.insert("org.matrix.msc1998.two_factor".to_owned(), obligation);
     }
     Ok(answer)
 }

@@ -24,7 +24,7 @@ pub(crate) async fn remove_authenticator(
         return Err(ChangeRefused::Unknown.into());
     }
     let last = account.authenticators().len() == 1;
-    if last && module.policy() == Policy::Required {
+    if last && module.policy_for(user, &account).await? == Policy::Required {
         return Err(ChangeRefused::Required.into());
     }
     // A recovery login may replace authenticators, not turn the second factor off.

@@ -11,7 +11,8 @@ use crate::{ApiError, TwoFactor, router::Caller};
 
 pub(crate) async fn show_status(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
-    let account = module.engine().account(&caller.requester.user).await?;
+    let user = &caller.requester.user;
+    let (standing, account) = (module.standing(user).await?, module.engine().account(user).await?);
     let prefix = &module.settings().stage_prefix;
     let mut providers = Map::new();
     if account.is_enrolled() {
@@ -24,7 +25,10 @@ pub(crate) async fn show_status(State(module): State<Arc<TwoFactor>>, caller: Ca
     }
     let mut status = Map::new();
     status.insert("providers".to_owned(), providers.into());
-    status.insert("policy".to_owned(), module.policy().as_str().into());
+    status.insert("policy".to_owned(), standing.policy.as_str().into());
+    if let Some(until) = standing.grace_until {
+        status.insert("grace_until".to_owned(), json!(until));
+    }
     if let Some(url) = module.manage_url() {
         status.insert("manage_url".to_owned(), url.into());
     }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use matrix_2fa_core::{
-    Authenticator, Proof,
+    Authenticator, Policy, Proof,
     account::{ChangeRefused, MAX_AUTHENTICATORS},
 };
 use matrix_2fa_engine::{EngineError, change::Disable};
@@ -80,7 +80,7 @@ struct AskPage<'a> {
 impl Owner<'_> {
     /// A page. Those before a change ask for a fresh proof already, so that nobody fills a form for nothing.
     pub(super) async fn show(&self, place: Place) -> Result<Response, Trouble> {
-        let (engine, words) = (self.module.engine(), &self.visitor.words);
+        let words = &self.visitor.words;
         match &place {
             Place::Overview => return self.overview().await,
             Place::Prove => return Ok(self.prove_page()),
@@ -102,7 +102,9 @@ impl Owner<'_> {
             Place::One(id) => self.one_page(StatusCode::OK, id, None),
             Place::Recovery | Place::Off if !self.account.is_enrolled() => Err(Trouble::Used),
             Place::Recovery => Ok(self.ask(&place, "recovery-title", "recovery-text", "recovery-renew", false)),
-            Place::Off if engine.settings().policy == matrix_2fa_core::Policy::Required => Err(Trouble::LastRequired),
+            Place::Off if self.module.policy_for(&self.user, &self.account).await? == Policy::Required => {
+                Err(Trouble::LastRequired)
+            }
             Place::Off => Ok(self.ask(&place, "off-title", "off-text", "off-button", true)),
             _ => Ok(self.ask(&place, "devices-title", "devices-text", "devices-button", true)),
         }

@@ -43,6 +43,7 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::RestoreFinished { .. }
         | Kind::KeyRotationStarted { .. }
         | Kind::KeyRotationFinished { .. }
+        | Kind::PolicyChanged { .. }
         | Kind::KeyRemoved { .. } => return None,
         Kind::RecoveryCodeUsed { remaining } => {
             return Some(words.count("event-recovery-used", u64::try_from(*remaining).unwrap_or_default()));
@@ -62,6 +63,9 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::Disabled => "event-off",
         Kind::Reset => "event-reset",
         Kind::Forgotten => "event-forgotten",
+        Kind::EnrollmentRequired { .. } | Kind::EnrollmentDemanded { .. } => "event-required",
+        Kind::DemandWithdrawn { .. } | Kind::Exempted { .. } => "event-exempted",
+        Kind::ExemptionEnded { .. } => "event-exemption-over",
         Kind::Restored { .. } => "event-restored",
     };
     Some(words.say(key))

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
-use matrix_2fa_core::{Policy, Proof};
+use matrix_2fa_core::{Policy, Proof, Standing};
 
 use super::{
     super::{site::Frame, trouble::Trouble},
@@ -56,7 +56,8 @@ struct Links {
 impl Owner<'_> {
     pub(super) async fn overview(&self) -> Result<Response, Trouble> {
         let (engine, words, account) = (self.module.engine(), &self.visitor.words, &self.account);
-        let policy = engine.settings().policy;
+        let standing = engine.standing(&self.user).await?;
+        let policy = standing.policy;
         // Some events have no line of their own.
         let events = engine.events(&self.user, 2 * LINES).await?;
         let rows = account.authenticators().iter().map(|one| Row {
@@ -73,7 +74,7 @@ impl Owner<'_> {
             enrolled: account.is_enrolled(),
             state: words.say(if account.is_enrolled() { "account-on" } else { "account-off" }),
             done: self.what_was_done().and_then(|what| done_in_words(&what)).map(|key| words.say(key)),
-            warnings: self.warnings(policy),
+            warnings: self.warnings(&standing),
             may_add: policy != Policy::Disallowed,
             may_turn_off: account.is_enrolled() && policy != Policy::Required,
             authenticators: rows.collect(),
@@ -92,12 +93,15 @@ impl Owner<'_> {
         Ok(self.site.page(StatusCode::OK, &page, None))
     }
 
-    fn warnings(&self, policy: Policy) -> Vec<String> {
+    fn warnings(&self, standing: &Standing) -> Vec<String> {
         let (words, account) = (&self.visitor.words, &self.account);
         let mut warnings = Vec::new();
         if !account.is_enrolled() {
-            match policy {
-                Policy::Required => warnings.push(words.say("account-required")),
+            match standing.policy {
+                Policy::Required => warnings.push(match standing.grace_until.filter(|_| !standing.barred) {
+                    Some(until) => words.put("account-required-until", "when", &When::at(until).text),
+                    None => words.say("account-required"),
+                }),
                 Policy::Disallowed => warnings.push(words.say("account-disallowed")),
                 Policy::OptIn => {}
             }

@@ -1,0 +1,40 @@
+//! What an operator can choose about the gateway.
+
+/// Settings of the gateway.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where the homeserver is, for example `http://127.0.0.1:8009`.
+    pub upstream: String,
+    /// The part of a Matrix id after the colon; `None` asks the upstream.
+    pub server_name: Option<String>,
+    /// Where clients reach the gateway from outside, without a trailing slash; told wherever the upstream tells its own address.
+    pub public_base_url: Option<String>,
+    /// Does `GET /login` offer our pages?
+    pub pages_in_login: bool,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Not an address of a homeserver.
+    #[error("upstream: {given:?} is no address of a homeserver; write one like http://127.0.0.1:8009")]
+    Upstream {
+        /// What was given.
+        given: String,
+    },
+    /// The upstream says another name than the operator.
+    #[error(
+        "server_name {given:?} is not the upstream's, which is {upstream:?}; leave the setting out, or choose another upstream"
+    )]
+    OtherServerName {
+        /// What was given.
+        given: String,
+        /// What the upstream says.
+        upstream: String,
+    },
+    /// Nobody says the name.
+    #[error(
+        "the upstream does not say its server name (/_matrix/key/v2/server); set server_name, or start the upstream first"
+    )]
+    NoServerName,
+}
