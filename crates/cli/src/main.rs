@@ -3,7 +3,7 @@
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
 //! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
 //! `check.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the commands, and `control.rs` has the running server do them ·
-//! `notices.rs` delivers what users are told ·
+//! `notices.rs` delivers what users are told · `numbers.rs` is for whoever watches ·
 //! `connections.rs` accepts connections · `proxies.rs` says whose they are · `clock.rs` is the wall clock, or the one that tests move ·
 //! `time_source.rs` compares it with another.
 
@@ -22,6 +22,7 @@ mod faulty;
 mod guard;
 mod keys;
 mod notices;
+mod numbers;
 mod proxies;
 mod restore;
 mod serve;

@@ -21,8 +21,8 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     guard::Guard,
-    notices,
-    settings::{Flags, Settings},
+    notices, numbers,
+    settings::{Flags, LogFormat, Settings},
     time_source,
 };
 
@@ -50,7 +50,7 @@ pub enum Front {
 /// Runs the server.
 pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     let mut settings = Settings::load(flags)?;
-    start_log(&settings.log)?;
+    start_log(&settings)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
     let served = runtime.block_on(async {
         let upstream = match front {
@@ -73,6 +73,10 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
 async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
+    let watched = match numbers::listen(settings).await? {
+        Some(listener) => Some((listener, numbers::record()?)),
+        None => None,
+    };
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
     let mut clock_routes = Router::new();
     let data = Data::open_or_create(settings, |clock| {
@@ -102,6 +106,14 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
         }
     };
     let courier = courier(settings, &two_factor, &told)?;
+    let numbers = {
+        let (engine, settings) = (two_factor.engine().clone(), settings.clone());
+        tokio::spawn(async move {
+            if let Some((listener, handle)) = watched {
+                numbers::serve(listener, handle, engine, &settings).await;
+            }
+        })
+    };
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
         tracing::warn!(
@@ -111,8 +123,9 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
     if let Some(source) = settings.time_source.clone() {
         tokio::spawn(time_source::watch(source));
     }
+    let health = numbers::health(Arc::clone(&store));
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
-    let routes = routes.merge(clock_routes);
+    let routes = routes.merge(clock_routes).merge(health);
     let stop = stop_signal()?;
     let stopping = async move {
         stop.await;
@@ -122,7 +135,7 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, reloads, courier] {
+    for task in [sweeper, upkeep, control, reloads, courier, numbers] {
         task.abort();
         let _ = task.await;
     }
@@ -216,7 +229,8 @@ async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Ar
     }
 }
 
-fn start_log(filter: &str) -> Result<(), Failure> {
+fn start_log(settings: &Settings) -> Result<(), Failure> {
+    let (filter, format) = (&settings.log, settings.log_format);
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
     // These libraries tell every step that they take, which drowns everything else; who wants that names them.
     let loud = ["refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
@@ -225,6 +239,9 @@ fn start_log(filter: &str) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining about a closed stderr on stderr would panic.
     let log = log.log_internal_errors(false);
-    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_ansi(false).init(),
+    }
     Ok(())
 }

@@ -32,6 +32,16 @@ use crate::{
     proxies::{Proxies, ProxyHeader},
 };
 
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A line of JSON for each event.
+    Json,
+}
+
 /// Every setting, merged and checked. [`Flags`] documents them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +86,9 @@ pub struct Settings {
     #[serde(default)]
     pub trusted_clients: Option<String>,
     pub log: String,
+    pub log_format: LogFormat,
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
     #[serde(default)]
     pub mail_server: Option<MailUrl>,
     #[serde(default)]

@@ -5,7 +5,7 @@
 //! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
 //! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
-//! many wrong codes · [`timing`] when a clock is wrong.
+//! many wrong codes · [`timing`] when a clock is wrong · [`numbers`] what is counted.
 
 pub mod alarm;
 pub mod ambient;
@@ -16,6 +16,7 @@ mod gate;
 pub mod hashing;
 pub mod keyring;
 pub mod notices;
+pub mod numbers;
 pub mod page_sessions;
 pub mod policy;
 pub mod restore;
@@ -327,13 +328,16 @@ impl Engine {
         records.extend(notices);
         let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });
         let audited = events.clone();
+        let begun = self.clock.elapsed();
         let committed = self.store.commit(Commit { account, events, records }).await?;
+        numbers::committed(self.clock.elapsed().saturating_sub(begun));
         if committed == Committed::Done {
             if noticed {
                 self.outbox.notify_one();
             }
             for event in &audited {
                 log(event);
+                numbers::event(event);
                 self.alarm.note(event, self.clock.elapsed());
             }
         }

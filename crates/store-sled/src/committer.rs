@@ -11,7 +11,7 @@ mod sweep;
 use std::{sync::Arc, thread};
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::{Committed, StoreError};
+use matrix_2fa_store::{Committed, FLUSHED_COMMITS, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -55,6 +55,7 @@ pub fn run(shared: &Shared, starts: u32, queue: &mut mpsc::Receiver<Command>) ->
         }
         let answers: Vec<_> = commands.drain(..).map(|command| stage(&mut group, command)).collect();
         let done = group.finish();
+        metrics::histogram!(FLUSHED_COMMITS).record(answers.len() as f64);
         seq = group.last_seq();
         for answer in answers {
             answer.send(done.clone());

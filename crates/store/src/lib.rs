@@ -22,6 +22,9 @@ use async_trait::async_trait;
 use export::EachEntry;
 use matrix_2fa_core::{Account, Event, Timestamp};
 
+/// Histogram that backends record: commits that shared one flush, or one transaction.
+pub const FLUSHED_COMMITS: &str = "matrix_2fa_flushed_commits";
+
 /// Counts the commits of one account or one record. 0 means that it was never written. A record that was deleted starts again at 1, so
 /// give records that may come back a key that nobody reuses, or expect [`Expected::Absent`] when they are made.
 pub type Version = u64;

@@ -173,6 +173,16 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notice_language: Option<String>,
 
+    /// How the log is written: text, or json for whoever collects it [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<String>,
+
+    /// Where numbers for Prometheus are, at /metrics, and /health once more; not for users [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// Passwords hashed at the same time, 19 MiB each [default: one for each CPU]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -325,6 +335,8 @@ impl Flags {
             brand_logo: None,
             trusted_clients: None,
             log: Some("info".to_owned()),
+            log_format: Some("text".to_owned()),
+            metrics_listen: None,
             mail_server: None,
             mail_from: None,
             mail_addresses: Some("homeserver".to_owned()),
