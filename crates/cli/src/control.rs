@@ -28,6 +28,8 @@ pub enum Act {
     CheckKeys,
     /// Take a key out of use.
     RemoveKey { id: String },
+    /// Verify audit logs, one after the other.
+    VerifyEvents { files: Vec<PathBuf> },
     /// Write everything into a file.
     Backup { file: PathBuf, with_keys: bool },
 }
@@ -55,7 +57,7 @@ impl Teller {
         let _ = self.0.send(Heard::Progress(line));
     }
 
-    fn answer(&self, line: impl Into<String>) {
+    pub fn answer(&self, line: impl Into<String>) {
         let _ = self.0.send(Heard::Answer(line.into()));
     }
 }

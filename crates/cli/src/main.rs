@@ -3,12 +3,14 @@
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
 //! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
 //! `check.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the commands, and `control.rs` has the running server do them ·
-//! `notices.rs` delivers what users are told · `numbers.rs` is for whoever watches ·
+//! `notices.rs` delivers what users are told · `numbers.rs` is for whoever watches · `audit.rs` writes what
+//! is audited, `events.rs` verifies it ·
 //! `connections.rs` accepts connections · `proxies.rs` says whose they are · `clock.rs` is the wall clock, or the one that tests move ·
 //! `time_source.rs` compares it with another.
 
 mod admin;
 mod archive;
+mod audit;
 mod backup;
 mod check;
 mod clock;
@@ -16,6 +18,7 @@ mod connections;
 mod console;
 mod control;
 mod data;
+mod events;
 mod failure;
 #[cfg(feature = "faults")]
 mod faulty;
@@ -75,6 +78,9 @@ enum Command {
     /// Rotate and check the keys that seal the secrets in the store
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Verify what was written to the audit log
+    #[command(subcommand)]
+    Events(events::Command),
     /// Write everything but the keys into a file, while the server runs or while it does not
     ///
     /// A copy of the store's folder is worth nothing while the server runs: take this. The file holds password hashes and sealed secrets and
@@ -95,6 +101,7 @@ fn main() -> ExitCode {
         Command::Admin(command) => admin::run(&command),
         Command::Check(flags) => check::run(&flags),
         Command::Keys(command) => keys::run(&command),
+        Command::Events(command) => events::run(&command),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
     };

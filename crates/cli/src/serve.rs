@@ -87,10 +87,17 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
     .await?;
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
     let reloads = tokio::spawn(reload_at_hangup(data.clone())?);
-    let Data { store, engine, host, guard, .. } = data;
+    let Data { store, engine, host, guard, audit, .. } = data;
     let upkeep = {
         let engine = engine.clone();
-        tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
+        tokio::spawn(async move {
+            let catch_up = async {
+                if let Some(tap) = audit {
+                    tap.catch_up(&engine).await;
+                }
+            };
+            tokio::join!(finish_rotation(&engine), beat(&guard), catch_up).0
+        })
     };
     let module = settings.module(address)?;
     let (two_factor, routes, told) = match upstream {

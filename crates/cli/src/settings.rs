@@ -32,6 +32,28 @@ use crate::{
     proxies::{Proxies, ProxyHeader},
 };
 
+/// Where audited things are written beside the store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum EventsOut {
+    /// Nowhere.
+    Nowhere,
+    /// To stdout.
+    Stdout,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+impl From<String> for EventsOut {
+    fn from(given: String) -> Self {
+        match given.as_str() {
+            "none" => Self::Nowhere,
+            "stdout" => Self::Stdout,
+            file => Self::File(file.into()),
+        }
+    }
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -87,6 +109,7 @@ pub struct Settings {
     pub trusted_clients: Option<String>,
     pub log: String,
     pub log_format: LogFormat,
+    pub events_out: EventsOut,
     #[serde(default)]
     pub metrics_listen: Option<SocketAddr>,
     #[serde(default)]

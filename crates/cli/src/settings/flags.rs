@@ -178,6 +178,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<String>,
 
+    /// Where audited things are written as lines of JSON, beside the store: none, stdout, or a file; see matrix-2fa events [default: none]
+    #[arg(long, value_name = "WHERE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_out: Option<String>,
+
     /// Where numbers for Prometheus are, at /metrics, and /health once more; not for users [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -336,6 +341,7 @@ impl Flags {
             trusted_clients: None,
             log: Some("info".to_owned()),
             log_format: Some("text".to_owned()),
+            events_out: Some("none".to_owned()),
             metrics_listen: None,
             mail_server: None,
             mail_from: None,
