@@ -142,6 +142,9 @@ impl News {
             | Kind::FactorReplayed { .. }
             | Kind::Forgotten
             | Kind::Restored { .. }
+            | Kind::EnrollmentRequired { .. }
+            | Kind::EnrollmentDemanded { .. }
+            | Kind::DemandWithdrawn { .. }
             | Kind::Exempted { .. }
             | Kind::ExemptionEnded { .. }
             | Kind::PolicyChanged { .. }

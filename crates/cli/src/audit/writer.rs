@@ -114,7 +114,7 @@ impl Writer {
     fn checkpoint(&mut self, end: bool) {
         self.open = 0;
         match self.head.checkpoint(SystemClock.now(), end, &*self.mac) {
-            Ok(line) => self.put(&[line.clone()]),
+            Ok(line) => self.put(std::slice::from_ref(&line)),
             Err(error) => return tracing::error!(%error, "a checkpoint cannot be written"),
         }
         if !end && let Err(error) = self.follow() {

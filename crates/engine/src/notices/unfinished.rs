@@ -79,7 +79,7 @@ impl Engine {
     /// Looks at those for whom it is time.
     pub async fn look_for_unfinished(&self) -> Result<(), EngineError> {
         while let Some(user) = self.next_due() {
-            self.judge(&user).await?;
+            self.conclude(&user).await?;
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Engine {
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(last.clone());
             for (user, _) in page {
-                self.judge(&user).await?;
+                self.conclude(&user).await?;
             }
         }
     }
@@ -104,7 +104,7 @@ impl Engine {
         due.front().is_some_and(|(at, _)| *at <= now).then(|| due.pop_front()).flatten().map(|(_, user)| user)
     }
 
-    async fn judge(&self, user: &str) -> Result<(), EngineError> {
+    async fn conclude(&self, user: &str) -> Result<(), EngineError> {
         let stored = self.store.record(UNFINISHED, user).await?;
         let (known, expected) = read(stored.as_ref())?;
         let now = self.now();
