@@ -24,6 +24,7 @@ mod failure;
 mod faulty;
 mod guard;
 mod keys;
+mod manual;
 mod notices;
 mod numbers;
 mod proxies;
@@ -86,6 +87,11 @@ enum Command {
     /// A copy of the store's folder is worth nothing while the server runs: take this. The file holds password hashes and sealed secrets and
     /// is readable by its owner alone. The key files are kept apart from it: who has both can make everybody's codes.
     Backup(backup::Arguments),
+    /// Write pages for man into a folder
+    #[command(hide = true)]
+    Manual(manual::Manual),
+    /// Print completions for a shell
+    Completions(manual::Completions),
     /// Bring a backup into an empty data folder, or into an empty database
     Restore(restore::Arguments),
 }
@@ -102,6 +108,8 @@ fn main() -> ExitCode {
         Command::Check(flags) => check::run(&flags),
         Command::Keys(command) => keys::run(&command),
         Command::Events(command) => events::run(&command),
+        Command::Manual(folder) => manual::write(&folder),
+        Command::Completions(shell) => manual::complete(&shell),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
     };

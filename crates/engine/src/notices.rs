@@ -190,7 +190,14 @@ impl Engine {
     pub async fn claim_notices(&self, limit: usize) -> Result<Claimed, EngineError> {
         let (now, mut found) = (self.now(), Claimed::default());
         for (key, record) in self.store.records(NOTICE, None, limit).await? {
-            let notice: Notice = codec::decode("notice", &record.bytes)?;
+            let notice: Notice = match codec::decode("notice", &record.bytes) {
+                Ok(notice) => notice,
+                // Of a newer server beside this one, perhaps. It must not hold up the others.
+                Err(error) => {
+                    tracing::error!(%error, "a notice cannot be read, and stays where it is");
+                    continue;
+                }
+            };
             let age = now.since(notice.at);
             found.oldest = found.oldest.max(Some(age));
             if due_at(&key).is_some_and(|due| due > now) {
