@@ -1,9 +1,10 @@
 //! The hosted pages in a real chromium: the scripts of `browser/` drive it with playwright-core, with matrix-js-sdk as the client that waits,
-//! and axe-core looks at every page. With `MATRIX_2FA_SCREENSHOTS=<folder>` every state is kept as a picture.
+//! and axe-core looks at every page. Every state is kept as a picture under `target/conformance/pages` (`MATRIX_2FA_SCREENSHOTS` names
+//! another folder), together with the time to the first paint.
 //!
 //! Chromium and the modules are not part of the repository: `cargo xtask test` installs them.
 
-use std::{fs, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use crate::harness::{Needs, Server, client_tool};
 
@@ -22,6 +23,18 @@ fn people_set_a_factor_up_on_the_way_in() {
     drive("way_in.mjs", Needs::Settings(&[("MATRIX_2FA_POLICY", "required")]));
 }
 
+/// Codes lock early here, so that somebody gets there; what locks early and what is a proxy is what this server is told.
+#[test]
+fn people_see_what_is_wrong() {
+    let settings = [
+        ("MATRIX_2FA_TRUSTED_PROXIES", "127.0.0.1"),
+        ("MATRIX_2FA_TOTP_LOCK_AT", "6"),
+        ("MATRIX_2FA_BRAND_NAME", "Tannenhof"),
+        ("MATRIX_2FA_BRAND_COLOR", "#7a1fa2"),
+    ];
+    drive("states.mjs", Needs::Settings(&settings));
+}
+
 fn drive(script: &str, needs: Needs<'_>) {
     let Some(server) = Server::start_with(needs) else { return };
     let (node, modules) = (client_tool("MATRIX_2FA_NODE", "js/bin/node"), client_tool("MATRIX_2FA_JS", "js"));
@@ -35,6 +48,10 @@ fn drive(script: &str, needs: Needs<'_>) {
     }
     let mut command = Command::new(node);
     command.arg(modules.join(script)).env("MATRIX_2FA_URL", server.base_url());
+    if env::var_os("MATRIX_2FA_SCREENSHOTS").is_none() {
+        let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/conformance/pages");
+        command.env("MATRIX_2FA_SCREENSHOTS", pictures);
+    }
     let output = command.output().expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.trim().ends_with("all steps passed"), "{out}\n{err}");

@@ -6,3 +6,4 @@ mod auth_fallback;
 mod login;
 mod login_setup;
 mod redirect_url;
+mod visits;

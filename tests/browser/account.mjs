@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { Person, base, browser, fill, scan, seen, visitor, wait, weighs } from "./harness.mjs";
+import { Person, base, browser, fill, measured, scan, seen, visitor, wait, weighs } from "./harness.mjs";
 
 const CODE = "Code from your authenticator app";
 const FIRST = "The code that the app shows now";
 const home = `${base}/_matrix-2fa/account`;
-const PLAIN = 30 * 1024;
 const WITH_QR = 40 * 1024;
 
 const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
@@ -23,7 +22,7 @@ async function signs_in(page, person, code) {
 
 /** From nothing to saved recovery codes: four clicks beside the typing. */
 async function adds_an_authenticator(page, person) {
-    await weighs(page, PLAIN, () => signs_in(page, person));
+    await signs_in(page, person);
     await seen(page, "account-off");
     let clicks = 0;
     page.on("framenavigated", () => clicks++);
@@ -147,6 +146,67 @@ async function works_without_scripts() {
     await context.close();
 }
 
+/** With nothing but the keyboard, and always seeing where it is. */
+async function works_by_keyboard() {
+    const paul = await Person.registered("paul");
+    const context = await visitor({ expected: [403] });
+    const page = await context.newPage();
+    const tab_to = async (selector) => {
+        await page.locator(selector).first().waitFor();
+        for (let n = 0; n < 20; n++) {
+            const { there, ring } = await page.evaluate((selector) => {
+                const at = document.activeElement;
+                return { there: at.matches(selector), ring: getComputedStyle(at).outlineStyle !== "none" };
+            }, selector);
+            if (there) {
+                assert.ok(ring, `it shows that it is at ${selector}`);
+                return;
+            }
+            await page.keyboard.press("Tab");
+        }
+        assert.fail(`no Tab leads to ${selector} at ${page.url()}`);
+    };
+    const type = async (selector, text) => {
+        await tab_to(selector);
+        await page.keyboard.press("Control+A");
+        await page.keyboard.type(text);
+    };
+    const enter = async (selector) => {
+        await tab_to(selector);
+        await page.keyboard.press("Enter");
+    };
+    await page.goto(home);
+    await type("#user", paul.name);
+    await type("#password", paul.password);
+    await enter("button");
+    await titled(page, "Two-factor authentication");
+    await enter("a.button");
+    await type("#name", "Keyboard phone");
+    await enter("button");
+    await page.locator(".secret").waitFor();
+    paul.seed = await scan(page);
+    await type("#code", "000000");
+    await page.keyboard.press("Enter");
+    await page.getByText("That code did not work").waitFor();
+    await type("#code", await paul.code());
+    await page.keyboard.press("Enter");
+    await titled(page, "Your recovery codes");
+    await enter("[data-download]");
+    await enter("main > p > a.button");
+    await titled(page, "Two-factor authentication");
+    await enter("a[href*='authenticators/']");
+    await type("#name", "Renamed");
+    await page.keyboard.press("Enter");
+    await page.getByText("The name is saved.").waitFor();
+    await enter("a[href$='/off']");
+    await titled(page, "Turn off two-factor authentication");
+    await enter("button.danger");
+    await page.getByText("Two-factor authentication is off.").waitFor();
+    await enter("form button");
+    await titled(page, "Sign in");
+    await context.close();
+}
+
 try {
     const erna = await Person.registered("erna");
     const context = await visitor({ expected: [403, 409], permissions: ["clipboard-read", "clipboard-write"], acceptDownloads: true });
@@ -157,6 +217,8 @@ try {
     await changes_things(page, erna);
     await comes_back_and_turns_off(page, erna);
     await works_without_scripts();
+    await works_by_keyboard();
+    measured("account");
     console.log("all steps passed");
 } catch (error) {
     console.error(error);

@@ -1,12 +1,13 @@
 // The harness of the browser tests: a real chromium, a person with an authenticator, and the look at every page.
 //
 // `seen(page, name)` is called once a page is in a state that people see: it runs axe-core, takes screenshots (320 and 1280 pixels wide,
-// light and dark) into MATRIX_2FA_SCREENSHOTS if that is set, and fails on anything that the console said or the CSP refused.
+// light and dark) into MATRIX_2FA_SCREENSHOTS if that is set, and fails on anything that the console said or the CSP refused. When the page
+// was painted first is noted beside the pictures (`measured`): a figure to read, never a test.
 // The server is MATRIX_2FA_URL; its clock stands still unless a phone moves it.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -62,6 +63,19 @@ export class Person {
     stage() {
         return { type: "m.login.password", identifier: { type: "m.id.user", user: this.name }, password: this.password };
     }
+    /** Another authenticator. */
+    async adds(name) {
+        const prove = async (body) => {
+            const opened = await this.api("POST", "account/two-factor/totp", body);
+            const { session } = opened.body;
+            await this.api("POST", "account/two-factor/totp", { auth: { session, ...this.stage() } });
+            return this.api("POST", "account/two-factor/totp", { auth: { session, type: "m.login.2fa.totp", token: await this.code() } });
+        };
+        const begun = await prove({ name });
+        const another = Object.assign(new Person(), { seed: begun.body.seed, last: 0 });
+        const confirmed = await this.api("POST", "account/two-factor/totp/confirm", { id: begun.body.id, token: await another.code() });
+        assert.equal(confirmed.status, 200, JSON.stringify(confirmed.body));
+    }
     /** A code that was never shown before. */
     async code() {
         const present = Math.floor((await clock()) / STEP_MS);
@@ -104,33 +118,48 @@ export async function visitor({ expected = [], ...options } = {}) {
     return context;
 }
 
-const looked = new Set();
+/** Milliseconds from the navigation to the first paint, by state. */
+const paints = new Map();
+
+/** Bytes of a state with all its files, by state: everything that a browser without a cache gets. */
+const weights = new Map();
+
+/** What was measured, beside the pictures. */
+export function measured(name) {
+    const sorted = [...paints].sort(([, one], [, other]) => other - one);
+    const lines = sorted.map(([state, ms]) => `${ms.toFixed(0).padStart(6)} ms to the first paint, ${String(weights.get(state)).padStart(6)} bytes: ${state}`);
+    if (shots) writeFileSync(join(shots, `measured-${name}.txt`), `${lines.join("\n")}\n`);
+    console.log(lines.join("\n"));
+}
 
 /** A page in a state that people see. */
 export async function seen(page, name) {
     assert.deepEqual(page.context().complaints, [], name);
-    for (const width of [320, 1280]) {
-        for (const colorScheme of ["light", "dark"]) {
-            await page.setViewportSize({ width, height: 800 });
-            await page.emulateMedia({ colorScheme });
-            const { violations, wide } = await page.evaluate(
-                async (source) => {
-                    // Through the debugger, since no script element gets past the policy of these pages.
-                    if (!window.axe) new Function(source).call(window);
-                    const { violations } = await window.axe.run(document);
-                    return { violations, wide: document.documentElement.scrollWidth > window.innerWidth };
-                },
-                axe,
-            );
-            assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), [], `${name} ${width} ${colorScheme}`);
-            assert.ok(!wide, `${name} scrolls sideways at ${width}`);
-            if (shots) {
-                mkdirSync(shots, { recursive: true });
-                await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
-            }
+    const { weight, limit } = await page.evaluate(() => {
+        const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].filter(({ initiatorType }) => initiatorType !== "fetch");
+        const weight = parts.reduce((sum, { encodedBodySize }) => sum + encodedBodySize + 600, 0);
+        return { weight, limit: document.querySelector(".qr") ? 40 * 1024 : 30 * 1024 };
+    });
+    assert.ok(weight > 3000 && weight < limit, `${name} weighs ${weight} bytes with every file and its headers`);
+    weights.set(name, weight);
+    const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+    if (paint !== undefined) paints.set(name, paint);
+    for (const [width, colorScheme, judge] of [[320, "light", true], [320, "dark"], [1280, "light"], [1280, "dark", true]]) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.emulateMedia({ colorScheme });
+        // Through the debugger, since no script element gets past the policy of these pages.
+        const { violations, wide } = await page.evaluate(async (source) => {
+            if (source && !window.axe) new Function(source).call(window);
+            const { violations } = source ? await window.axe.run(document) : { violations: [] };
+            return { violations, wide: document.documentElement.scrollWidth > window.innerWidth };
+        }, judge && axe);
+        assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), [], `${name} ${width} ${colorScheme}`);
+        assert.ok(!wide, `${name} scrolls sideways at ${width}`);
+        if (shots) {
+            mkdirSync(shots, { recursive: true });
+            await page.screenshot({ path: join(shots, `${name}-${width}-${colorScheme}.png`), fullPage: true });
         }
     }
-    looked.add(name);
 }
 
 /** Everything that a page transfers while `act` leads to it, headers and all files included, as a browser without a cache gets it. */

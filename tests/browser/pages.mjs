@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { createClient, InteractiveAuth, MatrixError } from "matrix-js-sdk";
-import { Person, api, base, browser, fill, seen, visitor, weigh } from "./harness.mjs";
+import { Person, api, base, browser, fill, measured, seen, visitor, weigh } from "./harness.mjs";
 
 /** A web client of its own origin: it waits for its login token, and opens fallback pages in a popup. */
 const client = createServer((request, response) => {
@@ -157,6 +157,7 @@ try {
     await logs_in_embedded();
     await works_without_scripts_and_mouse();
     await explains_errors();
+    measured("pages");
     console.log("all steps passed");
 } catch (error) {
     console.error(error instanceof MatrixError ? [error.httpStatus, error.data] : error);

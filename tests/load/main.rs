@@ -6,6 +6,7 @@
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
+//! load memory DATA USERS          what an account and a live session take of it, over the store's cache
 //! ```
 //!
 //! With `LOAD_DATABASE=postgres://..` the store is that database, which must be empty, and DATA only holds the key; `LOAD_LANES` and `LOAD_BATCH`
@@ -16,6 +17,7 @@
 
 #![expect(clippy::print_stdout, reason = "a tool that prints figures")]
 
+mod memory;
 mod seed;
 mod serve;
 mod store;
@@ -45,8 +47,12 @@ impl Bench {
         std::fs::create_dir_all(data)?;
         let (store, clock) = match env::var("LOAD_DATABASE") {
             Ok(address) => database(&address).await?,
-            Err(_) => embedded(&data.join("store"))?,
+            Err(_) => embedded(&data.join("store"), Options { cache_bytes: 1 << 30, ..Options::default() })?,
         };
+        Self::over(data, store, clock).await
+    }
+
+    async fn over(data: &Path, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
         let keys = Keyring::open_or_create(&data.join("keys"), &*store, &OsRandom).await?;
         let engine = Engine::new(store.clone(), keys, clock, Arc::new(OsRandom), EngineSettings::default());
         Ok(Self { store, engine })
@@ -55,8 +61,7 @@ impl Bench {
 
 type Opened = (Arc<dyn Store>, Arc<dyn Clock>);
 
-fn embedded(folder: &Path) -> Result<Opened, Failure> {
-    let options = Options { cache_bytes: 1 << 30, ..Options::default() };
+fn embedded(folder: &Path, options: Options) -> Result<Opened, Failure> {
     Ok((Arc::new(SledStore::open(folder, options)?), Arc::new(SystemClock)))
 }
 
@@ -77,10 +82,11 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (what, data, users, file) = match arguments.as_slice() {
         ["echo"] => return serve::echo().await,
+        ["memory", data, users] => return memory::run(Path::new(data), users.parse()?).await,
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
         _ => {
             return Err(
-                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE".into()
+                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE | memory DATA USERS".into()
             );
         }
     };

@@ -56,6 +56,17 @@ pub(crate) async fn run(engine: &Engine, users: usize) -> Result<Vec<String>, Fa
 }
 
 async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
+    let seed = enroll(engine, user).await?;
+    Ok((begin(engine, user).await?, seed))
+}
+
+/// A login whose password stage is passed: its session.
+pub(crate) async fn begin(engine: &Engine, user: &str) -> Result<String, Failure> {
+    Ok(engine.open_session(session(engine, user)).await?.id)
+}
+
+/// A user with an authenticator.
+pub(crate) async fn enroll(engine: &Engine, user: &str) -> Result<Seed, Failure> {
     let mut secret = [0; Seed::LEN];
     OsRandom.fill(&mut secret);
     let seed = Seed::from_bytes(secret.to_vec());
@@ -67,8 +78,7 @@ async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
     if engine.store().commit(commit).await? != Committed::Done {
         return Err("the folder was seeded before".into());
     }
-    let session = engine.open_session(session(engine, user)).await?;
-    Ok((session.id, seed))
+    Ok(seed)
 }
 
 /// Confirmed a minute ago, so that today's code is a fresh one.

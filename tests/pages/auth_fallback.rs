@@ -47,8 +47,9 @@ fn r49_the_page_takes_the_code_and_the_session_alone_goes_on() {
         go_on(&user, &operation, &session).completed(&[PASSWORD]);
         let code = if with_recovery { user.recovery[0].clone() } else { user.phone.code() };
         browser.submit(&page, &[("code", &code)]).says(200, "data-auth-done");
-        // Reloading is harmless.
+        // Reloading is harmless, and r0 is the same page.
         browser.open(&path(stage, &session)).says(200, "data-auth-done");
+        browser.open(&path(stage, &session).replace("/v3/", "/r0/")).says(200, "data-auth-done");
         go_on(&user, &operation, &session).is(200);
         user.get(&operation).refused(404, "M_NOT_FOUND");
         // Single use.
@@ -90,9 +91,68 @@ fn r49_a_login_has_no_page_and_a_poll_logs_nobody_in() {
     let page = browser.post(&path(TOTP, &session), &[("code", &user.phone.code())]);
     page.says(400, "Nothing is waiting here");
     server.post("login", &json!({ "auth": { "session": session } })).completed(&[PASSWORD]).without_token();
-    let flows = user.open("POST", "login/get_token", &json!({}));
-    assert!(!flows["flows"].to_string().contains(SSO), "{flows}");
-    browser.open(&path(SSO, &flows.session())).says(400, "Nothing is waiting here");
+}
+
+/// A page that somebody is lured to must not give the account away for good: a stolen access token and the password open the session, and a
+/// code that its owner types on the page would add a phone of the thief's, or sign a device in.
+#[test]
+fn r49_what_gives_a_token_or_a_factor_has_no_page() {
+    let server = Server::start();
+    let user = server.enrolled_user();
+    let authenticator = format!("account/two-factor/authenticators/{}", user.authenticator);
+    for (method, operation, body) in [
+        ("POST", "/_matrix/client/v1/login/get_token", json!({})),
+        ("POST", "account/two-factor", json!({ "providers": { TOTP: {} } })),
+        ("POST", "account/two-factor/totp", json!({})),
+        ("POST", "account/two-factor/recovery", json!({})),
+        ("POST", "account/two-factor/disable", json!({})),
+        ("DELETE", &authenticator, json!({})),
+    ] {
+        let opened = user.open(method, operation, &body);
+        assert!(!opened["flows"].to_string().contains(SSO), "{opened}");
+        let session = opened.session();
+        user.send(method, operation, &auth(&body, &session, &user.password_stage())).completed(&[PASSWORD]);
+        let browser = Browser::new(&server);
+        for stage in [TOTP, "m.login.2fa.recovery", SSO] {
+            browser.open(&path(stage, &session)).says(403, "This needs your code in the app");
+            browser.post(&path(stage, &session), &[("code", &user.recovery[0])]).says(403, "This needs your code");
+        }
+        // The code was not taken, and nothing was passed.
+        let alone = user.send(method, operation, &auth(&body, &session, &json!({}))).completed(&[PASSWORD]);
+        assert!(alone.get("errcode").is_null(), "{alone}");
+    }
+    assert_eq!(user.status()["providers"]["m.login.2fa.recovery"]["remaining"], 10);
+}
+
+/// One read of the store for each name that a body lists: thousands of them for one page, again at every reload.
+#[test]
+fn twenty_of_many_devices_are_named_and_all_are_counted() {
+    let server = Server::start();
+    let user = server.enrolled_user();
+    let devices: Vec<String> = (0..2000).map(|n| format!("DEVICE{n}")).collect();
+    let session = user.open("POST", "delete_devices", &json!({ "devices": devices })).session();
+    let page = Browser::new(&server).open(&path(SSO, &session)).says(200, "Remove these 2000 devices");
+    assert_eq!(page.html.matches("<li>").count(), 20, "{page:?}");
+}
+
+#[test]
+fn the_page_says_what_the_arguments_mean() {
+    let server = Server::start();
+    let user = server.enrolled_user();
+    for (path_of, body, says) in [
+        ("account/deactivate", json!({}), "Delete the account for ever</p>"),
+        ("account/deactivate", json!({ "erase": true }), "Delete the account for ever and erase its messages</p>"),
+        ("account/password", json!({ "new_password": "long and new" }), "and sign out all other devices</p>"),
+        (
+            "account/password",
+            json!({ "new_password": "long and new", "logout_devices": false }),
+            "Change the password</p>",
+        ),
+    ] {
+        let session = user.open("POST", path_of, &body).session();
+        let page = Browser::new(&server).open(&path(SSO, &session)).says(200, says);
+        assert!(!page.html.contains("long and new"), "{page:?}");
+    }
 }
 
 #[test]

@@ -59,28 +59,51 @@ impl Proxies {
             ProxyHeader::Forwarded => FORWARDED,
         };
         let lines: Vec<_> = headers.get_all(name).iter().collect();
-        lines.into_iter().rev().flat_map(|line| self.line(line.to_str().unwrap_or("?"))).collect()
+        lines
+            .into_iter()
+            .rev()
+            .flat_map(|line| elements(line.as_bytes()))
+            .map(|element| self.address(element))
+            .collect()
     }
 
-    fn line(&self, line: &str) -> Vec<Option<IpAddr>> {
+    /// What one element says. Each is read alone: whatever somebody wrote before the last untrusted hop, readable or not, must not keep us
+    /// from reading what a proxy of the operator's wrote behind it.
+    fn address(&self, element: &[u8]) -> Option<IpAddr> {
+        let element = std::str::from_utf8(element).ok()?.trim();
         match self.header {
-            ProxyHeader::XForwardedFor => {
-                line.rsplit(',').map(|entry| entry.parse::<Identifier>().ok().and_then(|of| of.ip())).collect()
+            ProxyHeader::XForwardedFor => element.parse::<Identifier>().ok()?.ip(),
+            ProxyHeader::Forwarded => {
+                let value = ForwardedHeaderValue::from_forwarded(element).ok()?;
+                value.iter().next().and_then(|stanza| stanza.forwarded_for_ip())
             }
-            ProxyHeader::Forwarded => match ForwardedHeaderValue::from_forwarded(line) {
-                Ok(value) => {
-                    let mut hops: Vec<_> = value.iter().map(|stanza| stanza.forwarded_for_ip()).collect();
-                    hops.reverse();
-                    hops
-                }
-                Err(_unreadable) => vec![None],
-            },
         }
     }
 }
 
+/// The elements of a list, the last first. It is read from its end because only that was written by somebody we trust: a quote that a client
+/// left open at the beginning hides nothing. Commas between quotes are no separators.
+fn elements(line: &[u8]) -> Vec<&[u8]> {
+    let (mut found, mut end, mut quoted) = (Vec::new(), line.len(), false);
+    for (at, byte) in line.iter().enumerate().rev() {
+        let backslashes = line.get(..at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
+        match byte {
+            b'"' if backslashes.is_multiple_of(2) => quoted = !quoted,
+            b',' if !quoted => {
+                found.extend(line.get(at + 1..end));
+                end = at;
+            }
+            _ => {}
+        }
+    }
+    found.extend(line.get(..end));
+    found
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn client(trusted: &[&str], header: ProxyHeader, peer: &str, lines: &[&str]) -> String {
@@ -91,7 +114,7 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(name, line.parse().expect("a value"));
+            headers.append(name, HeaderValue::from_bytes(line.as_bytes()).expect("a value"));
         }
         Proxies { trusted, header }.client(peer.parse().expect("an address"), &headers).to_string()
     }
@@ -118,6 +141,23 @@ mod tests {
         for nothing in [&[][..], &[""], &["unknown"], &["6.6.6.6, nonsense"], &["6.6.6.6, "]] {
             assert_eq!(of(nothing), "10.0.0.1", "{nothing:?}");
         }
+    }
+
+    /// One byte that is not ASCII made the whole line unreadable, and its sender somebody with the address of the proxy.
+    #[test]
+    fn r21_what_cannot_be_read_hides_nobody() {
+        let of = |line: &str| client(&["10.0.0.0/8"], ProxyHeader::XForwardedFor, "10.0.0.1", &[line]);
+        for before in ["\u{fc}", "nonsense", "\"", "", ",,", "6.6.6.6 7.7.7.7", "\\\""] {
+            assert_eq!(of(&format!("{before}, 198.51.100.1")), "198.51.100.1", "{before:?}");
+            assert_eq!(of(&format!("{before},198.51.100.1, 10.0.0.2")), "198.51.100.1", "{before:?}");
+        }
+        let of = |line: &str| client(&["10.0.0.0/8"], ProxyHeader::Forwarded, "10.0.0.1", &[line]);
+        for before in ["\u{fc}", "%%%", "for=\"", "for=\"[::1", "", "for=6.6.6.6;host=\"a,b\""] {
+            assert_eq!(of(&format!("{before}, for=198.51.100.1;proto=https")), "198.51.100.1", "{before:?}");
+        }
+        // Nor does it speak for anybody: a name with commas and quotes that the proxy wrote down stays one word.
+        assert_eq!(of("for=198.51.100.1;host=\"x, for=6.6.6.6\""), "198.51.100.1");
+        assert_eq!(of("for=198.51.100.1;host=\"x\\\", for=6.6.6.6;a=\\\"\""), "198.51.100.1");
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl Engine {
         .await
     }
 
+    /// Decides and commits on behalf of whoever asks; a page's session is judged and moved on in the same commit.
     pub(crate) async fn change<O>(
         &self,
         user: &str,
@@ -125,6 +126,7 @@ impl Engine {
         mut decide: impl FnMut(&Account) -> Transition<O> + Send,
     ) -> Result<O, EngineError> {
         self.transact(user, |account| {
+            self.judge_page(from, account)?;
             let transition = decide(account);
             let step = from.page.as_ref().filter(|_| transition.account.is_some());
             let enrolled = transition.account.as_ref().is_some_and(Account::is_enrolled);

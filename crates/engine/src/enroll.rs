@@ -75,7 +75,7 @@ impl Engine {
         let cx = self.context(user, from);
         let judge = self.judge(user).await?;
         let begin = |account: &Account| account.begin_enrollment(&cx, judge.policy(account, cx.now), new.clone());
-        let begun = self.transact(user, |account| Ok((begin(account), Vec::new()))).await?;
+        let begun = self.change(user, from, &cx, begin).await?;
         Ok(begun.map(|pending| Enrollment {
             id,
             uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),
@@ -99,6 +99,7 @@ impl Engine {
         let code = TotpCode::parse(code);
         let account = self.account(user).await?;
         let decide = |account: &Account, set: Option<RecoverySet>| {
+            self.judge_page(from, account)?;
             let cx = self.context(user, from);
             let seed = match account.confirmable(&cx, id, &bound_to) {
                 Some(pending) => self.keys.open(user, id, &pending.seed)?,

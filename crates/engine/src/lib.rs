@@ -10,6 +10,7 @@
 pub mod alarm;
 pub mod ambient;
 pub mod change;
+mod crowd;
 pub mod enroll;
 mod everybody;
 mod gate;

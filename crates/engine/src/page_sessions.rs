@@ -2,14 +2,20 @@
 //!
 //! Every step forward moves the session to a new value, and the old one dies in the same commit: a value that somebody planted before the
 //! password is worth nothing after it, and of two submissions of one form exactly one goes on.
+//!
+//! A change that a page asks for is judged in its own commit: the value that it changes must not have changed since the session proved
+//! what it rests on ([`PageState::is_outdated_by`]), and the session must still be there, since the change moves it on.
 
 use std::{fmt, time::Duration};
 
-use matrix_2fa_core::{Stage, Timestamp};
+use matrix_2fa_core::{Account, Stage, Timestamp, throttle::ClientTag};
 use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, Version, codec};
 use serde::{Deserialize, Serialize};
 
-use crate::{Engine, EngineError};
+use crate::{
+    Engine, EngineError, Origination,
+    crowd::{self, Held},
+};
 
 pub(crate) const PAGE_SESSION: Kind = Kind("page_session");
 
@@ -21,9 +27,6 @@ pub const ACCOUNT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Password and factor are good for changes for this long after the password. Nothing that is done meanwhile lengthens it.
 pub const STEP_UP_LIFETIME: Duration = Duration::from_secs(10 * 60);
-
-/// Live sessions of one user: more would only be somebody who knows the password and fills the store.
-const PER_USER: usize = 16;
 
 /// What a browser has proved, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct PageState {
     /// When the password was right. What is proved lasts from here.
     #[serde(default)]
     pub proved_at: Option<Timestamp>,
+    /// The client that gave the password.
+    #[serde(default)]
+    pub client: ClientTag,
 }
 
 /// What a page session is for. One made for one thing is never good for another.
@@ -87,6 +93,20 @@ impl PageState {
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.proved_at.is_some_and(|at| at <= now && now.since(at) < STEP_UP_LIFETIME)
     }
+
+    /// Is what was proved worth nothing any more? A password, if there are factors now; a factor, if the factors are gone or were changed
+    /// since by anybody but this session.
+    pub fn is_outdated_by(&self, account: &Account) -> bool {
+        match self.factor {
+            None => account.is_enrolled(),
+            Some((_, at)) => !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > at),
+        }
+    }
+
+    /// Sessions make room for others of their kind only, so that whoever knows just the password pushes out nobody who has proved more.
+    fn is_whole(&self) -> bool {
+        matches!(self.purpose, Purpose::Account) || self.factor.is_some()
+    }
 }
 
 impl fmt::Debug for PageSession {
@@ -102,7 +122,15 @@ impl Engine {
             return Err(EngineError::Crowded);
         }
         let expires_at = self.now().plus(lifetime);
-        let state = PageState { purpose, user: None, epoch: 0, factor: None, expires_at, proved_at: None };
+        let state = PageState {
+            purpose,
+            user: None,
+            epoch: 0,
+            factor: None,
+            expires_at,
+            proved_at: None,
+            client: ClientTag::default(),
+        };
         let session = PageSession { id: self.fresh_id(), state, version: 1 };
         self.commit_page(vec![self.page_record(&session)?]).await?;
         Ok(session)
@@ -118,22 +146,27 @@ impl Engine {
 
     /// Moves a session to its next state under a new value. If somebody else moved it meanwhile: [`EngineError::Superseded`].
     pub async fn renew_page_session(&self, old: &PageSession, next: PageState) -> Result<PageSession, EngineError> {
-        let (session, mut changes) = self.page_renewal(old, next)?;
-        if let (None, Some(user)) = (&old.state.user, &session.state.user) {
-            changes.extend(self.room_for_page(user).await?);
-        }
+        // In turn, or many at once would all make room for each other in the same place.
+        let owner = next.user.clone().unwrap_or_default();
+        let _turn = self.gate.enter(&owner).await;
+        let (session, changes) = self.page_renewal(old, next).await?;
         self.commit_page(changes).await?;
         Ok(session)
     }
 
     /// The same as changes that join another commit: that which burns the code.
-    pub fn page_renewal(
+    pub async fn page_renewal(
         &self,
         old: &PageSession,
         next: PageState,
     ) -> Result<(PageSession, Vec<RecordChange>), EngineError> {
         let session = PageSession { id: self.fresh_id(), state: next, version: 1 };
-        let changes = vec![self.page_ending(old), self.page_record(&session)?];
+        let mut changes = vec![self.page_ending(old), self.page_record(&session)?];
+        if let Some(user) = &session.state.user
+            && (old.state.user.is_none() || old.state.is_whole() != session.state.is_whole())
+        {
+            changes.extend(self.room_for_page(user, &session.state).await?);
+        }
         Ok((session, changes))
     }
 
@@ -145,6 +178,14 @@ impl Engine {
     /// The step of a session that proves a factor by it: the cookie gets a new value.
     pub fn page_step_anew(&self, session: &PageSession) -> PageStep {
         PageStep { old: session.clone(), id: self.fresh_id() }
+    }
+
+    /// May a page's change be decided on this value of the account? Asked in the transaction that commits it.
+    pub(crate) fn judge_page(&self, from: &Origination, account: &Account) -> Result<(), EngineError> {
+        match &from.page {
+            Some(step) if step.old.state.is_outdated_by(account) => Err(EngineError::Superseded),
+            _ => Ok(()),
+        }
     }
 
     /// What joins a commit at `now` that left an account `enrolled` on behalf of a page: this session knows of it, every other is outdated
@@ -179,13 +220,17 @@ impl Engine {
         }
     }
 
-    /// The oldest go so that one more can come.
-    async fn room_for_page(&self, user: &str) -> Result<Vec<RecordChange>, EngineError> {
-        let mut live = self.store.records_of(PAGE_SESSION, user).await?;
-        live.sort_by_key(|(_, record)| record.expires_at);
-        let too_many = (live.len() + 1).saturating_sub(PER_USER);
-        let oldest = live.into_iter().take(too_many);
-        Ok(oldest.map(|(key, _)| RecordChange::delete(PAGE_SESSION, key, Expected::Any)).collect())
+    /// Who goes so that one more can come, of those that have proved as much.
+    async fn room_for_page(&self, user: &str, opening: &PageState) -> Result<Vec<RecordChange>, EngineError> {
+        let mut live = Vec::new();
+        for (key, record) in self.store.records_of(PAGE_SESSION, user).await? {
+            let state: PageState = codec::decode("page session", &record.bytes)?;
+            if state.is_whole() == opening.is_whole() {
+                live.push(Held { since: state.proved_at.unwrap_or_default(), key, client: state.client });
+            }
+        }
+        let leaving = crowd::leaving(live, opening.client).into_iter();
+        Ok(leaving.map(|key| RecordChange::delete(PAGE_SESSION, key, Expected::Any)).collect())
     }
 
     fn page_record(&self, session: &PageSession) -> Result<RecordChange, EngineError> {

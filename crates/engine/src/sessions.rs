@@ -9,13 +9,12 @@ use std::{
 use matrix_2fa_core::{AuthSession, Timestamp, session::LIFETIME, throttle::ClientTag};
 use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, Record, RecordChange, Version, codec};
 
-use crate::{Engine, EngineError};
+use crate::{
+    Engine, EngineError,
+    crowd::{self, Held},
+};
 
 pub(crate) const SESSION: Kind = Kind("auth_session");
-/// Live sessions of one user.
-const PER_USER: usize = 16;
-/// Of which one client address may hold so many.
-const PER_CLIENT: usize = 4;
 
 /// Sessions that people without an account or a password may open within one lifetime, on this server: they cost a write each, and
 /// nothing else bounds them for somebody with many addresses.
@@ -122,27 +121,14 @@ impl Engine {
             return Ok(Vec::new());
         }
         let mut live = Vec::new();
-        for (id, record) in self.store.records_of(SESSION, &owner_of(opening)).await? {
+        for (key, record) in self.store.records_of(SESSION, &owner_of(opening)).await? {
             let state: AuthSession = codec::decode("session", &record.bytes)?;
             if is_login(&state) == is_login(opening) {
-                live.push((state.created_at, id, state.client));
+                live.push(Held { since: state.created_at, key, client: state.client });
             }
         }
-        live.sort();
-        let held_by = |client| live.iter().filter(|(_, _, of)| *of == client).count();
-        let greediest = if known && held_by(opening.client) >= PER_CLIENT {
-            Some(opening.client)
-        } else if live.len() >= PER_USER {
-            live.iter().map(|(_, _, client)| *client).max_by_key(|client| held_by(*client))
-        } else {
-            None
-        };
-        let Some(greediest) = greediest else { return Ok(Vec::new()) };
-        // As many as are too many, though it should never be more than one: opening is done in turn.
-        let limit = if known && greediest == opening.client { PER_CLIENT } else { PER_USER };
-        let too_many = held_by(greediest).min(live.len()).saturating_sub(limit) + 1;
-        let oldest = live.iter().filter(|(_, _, client)| *client == greediest).take(too_many);
-        Ok(oldest.map(|(_, id, _)| RecordChange::delete(SESSION, id.as_str(), Expected::Any)).collect())
+        let leaving = crowd::leaving(live, opening.client).into_iter();
+        Ok(leaving.map(|id| RecordChange::delete(SESSION, id, Expected::Any)).collect())
     }
 }
 

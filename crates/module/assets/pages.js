@@ -95,6 +95,9 @@ if (login) {
         const named = (end) => stages.find((stage) => stage.endsWith(end));
         session = { id: answer.session, totp: named(".totp"), recovery: named(".recovery") ?? named(".totp") };
         ask("code");
+      } else if (answer["org.matrix.msc1998.enroll_url"]) {
+        login.hidden = true;
+        document.getElementById("enroll").hidden = false;
       } else {
         const { wrong, busy: wait, down } = login.dataset;
         tell(response.status === 429 ? wait : response.status === 403 ? wrong : down);

@@ -28,6 +28,7 @@
 //! comes from elsewhere, and everything but "authDone" and the web view's login works without the script.
 
 mod account;
+mod ask;
 mod assets;
 pub mod branding;
 mod confirm;

@@ -172,7 +172,7 @@ impl TwoFactor {
         if !factors.is_empty() && self.is_recovery_login(cx).await? {
             flows.insert(0, Flow::new([cx.first]));
         }
-        if !factors.is_empty() && self.offers_page(&cx.operation) {
+        if !factors.is_empty() && self.pages_confirm(&cx.operation) {
             flows.insert(0, Flow::new([Stage::Sso]));
         }
         Ok(flows)

@@ -1,6 +1,6 @@
 //! Everything as of one moment, while commits go on.
 //!
-//! sled has no snapshots. So the committing thread, before it applies a batch, keeps what the batch replaces, as far as the export has not
+//! sled has no snapshots. So the committing thread, before it shows a group, keeps what that replaces, as far as the export has not
 //! read that yet; and the export, page by page, puts back what was replaced since it began. Blocks of events only grow in number: those
 //! that were there at the beginning are read as they are. Blocks of the journal never change, but go: those that have records of the
 //! beginning are kept like what is replaced. Indexes are not exported: they follow from the records.
@@ -28,6 +28,8 @@ use crate::{
 
 /// Keys read under one lock: commits wait for no more than that.
 const PAGE: usize = 256;
+/// Blocks of events that are read at once.
+const BLOCKS: usize = 16;
 
 /// Where the committing thread keeps what an export still needs.
 #[derive(Default)]
@@ -48,8 +50,8 @@ struct Replaced {
 }
 
 impl Past {
-    /// Keeps what the tree has at these keys. Called before it changes, under the lock that keeps scans away.
-    pub fn keep<'a>(&self, db: &sled::Tree, changed: impl Iterator<Item = &'a IVec>) {
+    /// Keeps what the store has at these keys. Called before it changes, under the lock that keeps scans away.
+    pub fn keep<'a>(&self, shared: &Shared, changed: impl Iterator<Item = &'a IVec>) {
         let mut guard = lock(&self.replaced);
         let Some(replaced) = guard.as_mut() else { return };
         for key in changed {
@@ -57,7 +59,7 @@ impl Past {
             if younger || *key <= replaced.read || replaced.values.contains_key(key) {
                 continue;
             }
-            let Ok(old) = db.get(key) else {
+            let Ok(old) = shared.get(key) else {
                 // The export finds that it lost its past, and fails.
                 *guard = None;
                 return;
@@ -85,7 +87,7 @@ pub fn run(shared: &Shared, mut each: EachEntry) -> Result<(), StoreError> {
     let (last_block, mut journaled) = {
         let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
         shared.writable().map_err(unavailable)?;
-        let last_block = shared.db.scan_prefix(keys::EVENTS).keys().next_back().transpose().map_err(unavailable)?;
+        let last_block = shared.last_events()?;
         let journaled = shared.journal().all();
         let journal = journaled.iter().map(|at| at.seq()).max().unwrap_or(0);
         *lock(&shared.past.replaced) = Some(Replaced { journal, ..Replaced::default() });
@@ -101,10 +103,13 @@ pub fn run(shared: &Shared, mut each: EachEntry) -> Result<(), StoreError> {
         if stored.version > 0 { give(Entry::Account { user, account: Box::new(stored.account) }) } else { Ok(()) }
     })?;
     if let Some(last) = last_block {
-        for block in shared.db.range(keys::EVENTS..=&*last) {
-            let (_, block) = block.map_err(unavailable)?;
+        let mut range = (Bound::Included(keys::EVENTS.to_vec()), Bound::Included(last.to_vec()));
+        loop {
+            let blocks = shared.range(&range, BLOCKS)?;
             shared.writable().map_err(unavailable)?;
-            for event in log::all(&block) {
+            let Some((last, _)) = blocks.last() else { break };
+            range.0 = Bound::Excluded(last.to_vec());
+            for event in blocks.iter().flat_map(|(_, block)| log::all(block)) {
                 give(Entry::Event(codec::decode("event", event?)?))?;
             }
         }
@@ -174,11 +179,8 @@ impl Export<'_> {
         let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
         shared.writable().map_err(unavailable)?;
         let range = (from.clone(), Bound::Excluded(IVec::from(end)));
-        let mut page = BTreeMap::new();
-        for entry in shared.db.range(range.clone()).take(PAGE) {
-            let (key, value) = entry.map_err(unavailable)?;
-            page.insert(key, value);
-        }
+        let bytes = (from.as_ref().map(|from| from.to_vec()), Bound::Excluded(end.to_vec()));
+        let mut page: BTreeMap<_, _> = shared.range(&bytes, PAGE)?.into_iter().collect();
         let upto = (page.len() == PAGE).then(|| page.keys().next_back().cloned()).flatten();
         let mut guard = lock(&shared.past.replaced);
         let replaced = guard.as_mut().ok_or_else(lost_past)?;

@@ -2,7 +2,7 @@
 //!
 //! | key | value | what |
 //! |---|---|---|
-//! | `m` name | see [`FORMAT`] and [`STARTS`] | facts about the store itself |
+//! | `m` name | see [`FORMAT`] to [`SECRET`] | facts about the store itself |
 //! | `a` user | [stored](crate::values) account | accounts |
 //! | `r` kind NUL key | [stored](crate::values) record | records that do not expire, or that the journal had no more room for |
 //! | `u` kind NUL len user key | nothing | the records of a kind that belong to a user, unless their key begins with that user and a `/` |
@@ -25,6 +25,11 @@ pub const FORMAT: &[u8] = b"mformat";
 pub const STARTS: &[u8] = b"mstarts";
 
 const SEPARATOR: u8 = 0;
+
+/// The last group of commits that the tree has: a `u64`. What follows is in the redo log.
+pub const GROUP: &[u8] = b"mgroup";
+/// What every group in the redo log begins with.
+pub const SECRET: &[u8] = b"msecret";
 
 pub fn account(user: &str) -> Vec<u8> {
     key(b'a', &[user.as_bytes()])

@@ -1,13 +1,13 @@
-//! The embedded default store: [`SledStore`], sled 0.34 in a folder of its own.
+//! The embedded default store: [`SledStore`], a redo log of our own before sled 0.34, in a folder of its own.
 //!
-//! * **Atomic**: one tree, one batch. Accounts, records, events and both indexes are keys of the same tree; `keys.rs` lists them. Records
-//!   that expire are a journal in that tree, with an index in memory (`journal.rs`).
-//! * **Durable**: sled's `flush` alone would not survive a power cut; every group of commits ends with our own `sync_data`.
-//! * **One writer**: a thread that compares, swaps and syncs. Concurrent commits share one sync.
-//! * A read may see a commit a moment before it is durable. Whatever is then committed on top of it reaches the disk after it, so nothing
-//!   that outlives a crash can rest on something that did not.
-//! * After an error of the disk every commit is [`StoreError::Unavailable`], until the store could be opened again; nothing is answered
-//!   from hope.
+//! * **Atomic and durable**: what a group of commits changes is one checked piece of the redo log (`redo.rs`), synced before anybody is
+//!   answered or can read it. Concurrent commits share one sync.
+//! * **One tree**: accounts, records, events and indexes are keys of the same sled tree; `keys.rs` lists them. It follows the log in large,
+//!   sorted steps (`mover.rs`); until then what it lacks is in memory and stands before it (`overlay.rs`). Records that expire are a journal
+//!   in that tree, with an index in memory (`journal.rs`).
+//! * **One writer**: a thread that compares, swaps and syncs.
+//! * After an error of the disk every commit is [`StoreError::Unavailable`], until the store could be opened again with everything that it
+//!   had acknowledged (`settle.rs`, `redo/chain.rs`); nothing is answered from hope.
 //!
 //! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
 
@@ -17,9 +17,13 @@ mod export;
 mod journal;
 mod keys;
 mod log;
+mod mover;
 mod open;
+mod overlay;
 mod prepared;
+mod redo;
 mod reopen;
+mod settle;
 mod shared;
 mod values;
 
@@ -27,6 +31,7 @@ pub use open::OpenError;
 pub use prepared::MAX_VALUE_BYTES;
 
 use std::{
+    ops::Bound,
     path::Path,
     sync::{Arc, PoisonError},
     thread::{self, JoinHandle},
@@ -40,6 +45,7 @@ use matrix_2fa_store::{
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
+use overlay::prefixed;
 use prepared::Prepared;
 use reopen::Slot;
 use shared::Shared;
@@ -55,12 +61,16 @@ pub struct Options {
     /// What the journal of records that expire may weigh, in bytes: what is still there beyond that moves to the tree. 1 MiB are about
     /// 1,800 sessions, for which its index takes half as much memory.
     pub journal_bytes: usize,
+    /// What a file of the redo log has before its changes move to the tree, in bytes. While they do, it may become twice as long; there are
+    /// two, and what they have is also in memory.
+    pub redo_bytes: u64,
 }
 
 impl Default for Options {
-    /// 64 MiB, 1,024 waiting commits, and a journal of 128 MiB.
+    /// 64 MiB, 1,024 waiting commits, a journal of 128 MiB, and a redo log of twice 16 MiB.
     fn default() -> Self {
-        Self { cache_bytes: 64 * 1024 * 1024, queue: 1024, journal_bytes: 128 * 1024 * 1024 }
+        const MIB: usize = 1024 * 1024;
+        Self { cache_bytes: 64 << 20, queue: 1024, journal_bytes: 128 * MIB, redo_bytes: 16 << 20 }
     }
 }
 
@@ -76,12 +86,12 @@ impl SledStore {
     /// Opens the store in this folder, and makes both if they do not exist. Blocks; a store that was killed is repaired first.
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let (queue, commands) = mpsc::channel(options.queue.max(1));
-        let (slot, starts) = Slot::open(path.to_owned(), options)?;
+        let (slot, writer) = Slot::open(path, options, queue.downgrade())?;
         let slot = Arc::new(slot);
         let thread = thread::Builder::new().name("store-commit".to_owned());
         let run = {
             let slot = Arc::clone(&slot);
-            move || reopen::serve(&slot, starts, commands)
+            move || reopen::serve(&slot, writer, commands)
         };
         let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), slot })
@@ -152,15 +162,13 @@ impl Store for SledStore {
         let user = user.to_owned();
         self.scan(move |shared| {
             let mut records = Vec::new();
-            for entry in shared.db.scan_prefix(&named) {
-                let (key, stored) = entry.map_err(unavailable)?;
+            for (key, stored) in shared.range(&prefixed(&named), usize::MAX)? {
                 let record = RecordView::read(&stored)?;
                 if record.user == Some(user.as_str()) {
                     records.push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), record.to_record()));
                 }
             }
-            for entry in shared.db.scan_prefix(&prefix) {
-                let (entry, _) = entry.map_err(unavailable)?;
+            for (entry, _) in shared.range(&prefixed(&prefix), usize::MAX)? {
                 let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
                 let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
                 records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
@@ -183,12 +191,12 @@ impl Store for SledStore {
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
         let account = keys::account(user);
         self.scan(move |shared| {
-            let stored = shared.db.get(account).map_err(unavailable)?;
+            let stored = shared.get(&account)?;
             let mut next = stored.as_deref().map(values::last_event).transpose()?.unwrap_or_default();
             let mut events = Vec::new();
             // The whole chain: the clock may have been set back, so an old event does not mean that all before it are older.
             while let Some(seq) = next.block() {
-                let block = shared.db.get(keys::events(seq)).map_err(unavailable)?.ok_or_else(cut_chain)?;
+                let block = shared.get(&keys::events(seq))?.ok_or_else(cut_chain)?;
                 let (before, event) = log::read(&block, next)?;
                 let event: Event = codec::decode("event", event)?;
                 if event.at >= since {
@@ -207,13 +215,9 @@ impl Store for SledStore {
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
         let after = after.map(keys::account);
         self.scan(move |shared| {
-            let from = after.clone().unwrap_or_else(|| keys::ACCOUNTS.to_vec());
-            let later = shared.db.range(from..keys::AFTER_ACCOUNTS.to_vec()).keys();
-            let later = later.filter(|key| key.as_deref().ok() != after.as_deref());
-            later
-                .take(limit)
-                .map(|key| keys::user(&key.map_err(unavailable)?).map(str::to_owned).ok_or_else(not_text))
-                .collect()
+            let from = after.map_or_else(|| Bound::Included(keys::ACCOUNTS.to_vec()), Bound::Excluded);
+            let users = shared.range(&(from, Bound::Excluded(keys::AFTER_ACCOUNTS.to_vec())), limit)?;
+            users.iter().map(|(key, _)| keys::user(key).map(str::to_owned).ok_or_else(not_text)).collect()
         })
         .await
     }
@@ -222,15 +226,12 @@ impl Store for SledStore {
         let prefix = keys::all_of_kind(kind);
         let after = after.map(|after| keys::record(kind, after));
         self.scan(move |shared| {
-            let from = after.clone().unwrap_or_else(|| prefix.clone());
-            let later =
-                shared.db.range(from..).filter(|entry| entry.as_ref().ok().map(|(key, _)| &**key) != after.as_deref());
+            let mut range = prefixed(&prefix);
+            if let Some(after) = &after {
+                range.0 = Bound::Excluded(after.clone());
+            }
             let mut records = Vec::new();
-            for entry in later.take(limit) {
-                let (key, stored) = entry.map_err(unavailable)?;
-                if !key.starts_with(&prefix) {
-                    break;
-                }
+            for (key, stored) in shared.range(&range, limit)? {
                 records
                     .push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), RecordView::read(&stored)?.to_record()));
             }
@@ -282,10 +283,16 @@ mod tests {
     use super::*;
     use crate::shared::Damage;
 
+    /// A store that failed cannot try whether the disk can be written: it is not opened again until this is gone.
+    fn keep_shut(folder: &Path) {
+        std::fs::create_dir(folder.join("probe")).unwrap();
+    }
+
     async fn failed(damage: Damage) -> (SledStore, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let store = SledStore::open(folder.path(), Options::default()).unwrap();
         assert_eq!(store.commit(Commit::default()).await.unwrap(), Committed::Done);
+        keep_shut(folder.path());
         store.slot.shared().unwrap().fail(damage, sled::Error::Unsupported("the disk".to_owned()));
         assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.sweep(Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
@@ -306,6 +313,74 @@ mod tests {
         assert!(matches!(store.record(Kind("session"), "key").await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.records_of(Kind("session"), "@a:b").await, Err(StoreError::Unavailable(_))));
         assert!(matches!(store.events("@a:b", Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
+    }
+
+    /// Longer than the longest pause between two tries to open again.
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+    async fn open_again(store: &SledStore, folder: &Path) {
+        std::fs::remove_dir(folder.join("probe")).unwrap();
+        let again = async {
+            while store.slot.shared().is_err() || store.slot.shared().unwrap().writable().is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, again).await.unwrap();
+    }
+
+    fn put(key: &str) -> Commit {
+        let records = vec![RecordChange::put(Kind("state"), key, Expected::Any, NewRecord::default())];
+        Commit { records, ..Commit::default() }
+    }
+
+    /// Nobody commits to a store that refuses commits: so the thread that opens it again must be woken by who found the error.
+    #[tokio::test]
+    async fn a_failure_that_a_reader_found_is_mended_without_a_commit() {
+        for damage in [Damage::NotDurable, Damage::Unknown] {
+            let (store, folder) = failed(damage).await;
+            open_again(&store, folder.path()).await;
+            assert_eq!(store.commit(put("after")).await.unwrap(), Committed::Done);
+            assert!(!folder.path().join("unsynced").exists());
+        }
+    }
+
+    /// The disk forgets what it had synced, while the store is shut: here an older copy of everything is put in its place.
+    #[tokio::test]
+    async fn acknowledged_commits_that_are_missing_keep_the_store_shut() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path(), Options::default()).unwrap();
+        let copy = |from: &Path, to: &Path| {
+            for name in ["db", "redo.0", "redo.1"] {
+                std::fs::copy(from.join(name), to.join(name)).unwrap();
+            }
+        };
+        assert_eq!(store.commit(put("old")).await.unwrap(), Committed::Done);
+        copy(folder.path(), old.path());
+        assert_eq!(store.commit(put("new")).await.unwrap(), Committed::Done);
+        keep_shut(folder.path());
+        store.slot.shared().unwrap().fail(Damage::NotDurable, sled::Error::Unsupported("the disk".to_owned()));
+        copy(old.path(), folder.path());
+        std::fs::remove_dir(folder.path().join("probe")).unwrap();
+        let found = async {
+            while !folder.path().join("lost").exists() {
+                assert!(matches!(store.commit(put("other")).await, Err(StoreError::Unavailable(_))));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap();
+        assert!(matches!(store.commit(put("other")).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.record(Kind("state"), "old").await, Err(StoreError::Unavailable(_))));
+        drop(store);
+        // Nor does a restart pass over it, until a person has said so.
+        for _ in 0..2 {
+            let refused = SledStore::open(folder.path(), Options::default()).err().unwrap();
+            assert!(matches!(refused, OpenError::Lost { .. }), "{refused}");
+        }
+        std::fs::remove_file(folder.path().join("lost")).unwrap();
+        let store = SledStore::open(folder.path(), Options::default()).unwrap();
+        assert!(store.record(Kind("state"), "old").await.unwrap().is_some());
+        assert!(store.record(Kind("state"), "new").await.unwrap().is_none());
     }
 
     /// What it gave may not be on disk, or half a batch; and in the store that is opened next nobody kept the past for it.

@@ -14,17 +14,28 @@ use sled::Db;
 use crate::{
     Options,
     journal::{self, Journal},
-    keys,
+    keys, mover,
+    overlay::Changes,
+    redo::{
+        self, Mark, Redo, Secret,
+        chain::{self, BrokenChain},
+    },
+    settle,
 };
 
-/// The format that this version writes.
-const FORMAT: u32 = 1;
+pub use settle::doubt;
+
+/// The format that this version writes. Format 1 had no redo log, and is brought up to it when it is opened.
+const FORMAT: u32 = 2;
+
+/// It is there once acknowledged commits were found to be missing. Only a person may take that away.
+const LOST: &str = "lost";
 
 /// sled's log is cut into segments; what is larger than a quarter of one goes to a file of its own.
 pub const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
-const LOCK_TRIES: u32 = 200;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+pub const LOCK_TRIES: u32 = 200;
+pub const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a store cannot be opened. Each names the folder and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +78,15 @@ pub enum OpenError {
         #[source]
         source: StoreError,
     },
+    /// The disk lost what it had synced.
+    #[error(
+        "the store folder {path} has lost commits that were acknowledged: put it back from a backup, or remove {path}/{LOST} to go on with what is left",
+        path = .path.display()
+    )]
+    Lost {
+        /// The folder.
+        path: PathBuf,
+    },
     /// sled cannot open it.
     #[error("the database in {} cannot be opened: it is damaged, or of another version of sled", .path.display())]
     Database {
@@ -88,44 +108,86 @@ pub enum OpenError {
 /// The files of one open store.
 pub struct Opened {
     pub db: Db,
-    /// A second handle of sled's file, to sync it: sled's own flush does not reach the disk (`sync_file_range` only).
+    /// A second handle of sled's file.
     pub file: File,
+    pub journal: Journal,
+    pub writer: Writer,
+}
+
+/// What the committing thread alone has.
+pub struct Writer {
+    pub redo: Redo,
     /// How often this store was opened, this time included.
     pub starts: u32,
-    pub journal: Journal,
+    /// What the redo log may have before it turns to its other file.
+    pub turn: u64,
+}
+
+/// Makes the folder if it does not exist, and takes the lock that makes it ours.
+pub fn own(path: &Path) -> Result<File, OpenError> {
+    create(path).map_err(unusable(path))?;
+    lock(path)
 }
 
 impl Opened {
-    /// Makes the folder if it does not exist, and opens it with the lock that makes it ours.
-    pub fn new(path: &Path, options: &Options) -> Result<(Self, File), OpenError> {
-        create(path).map_err(unusable(path))?;
-        let lock = lock(path)?;
-        Ok((Self::locked(path, options)?, lock))
-    }
-
-    /// Opens the folder, whose lock the caller has.
-    pub fn locked(path: &Path, options: &Options) -> Result<Self, OpenError> {
+    /// Opens the folder, whose lock the caller has. What was `acknowledged` in this process must be there.
+    pub fn new(path: &Path, options: &Options, acknowledged: Mark) -> Result<Self, OpenError> {
         let database = |source| match source {
             sled::Error::Io(source) => OpenError::Folder { path: path.to_owned(), source },
             source => OpenError::Database { path: path.to_owned(), source },
         };
 
+        if path.join(LOST).try_exists().map_err(unusable(path))? {
+            return Err(OpenError::Lost { path: path.to_owned() });
+        }
+        let log = path.join("db");
+        settle::settle(path).map_err(unusable(&log))?;
         drop_half_snapshots(path).map_err(unusable(path))?;
         let db = database_of(path, options, &database)?;
-        let starts = start(path, &db, &database)?;
-        let journal = replay(path, options, &db, &database)?;
-        db.flush().map_err(database)?;
-
-        let log = path.join("db");
         let file = File::options().read(true).write(true).open(&log).map_err(unusable(&log))?;
+        let Start { starts, secret, group, new } = start(path, &db, &database)?;
+        let (redo, changes) = read_redo(path, secret, group, new, acknowledged)?;
+        mover::move_into_tree(&db, &file, changes.iter(), redo.last().group).map_err(database)?;
+        let journal = replay(path, options, &db, &database)?;
+
         file.sync_all().map_err(unusable(&log))?;
         // A synced file in a folder that is not may still be lost.
         for place in [&path.join("conf"), path, path.parent().filter(|parent| *parent != "").unwrap_or(Path::new("."))]
         {
             File::open(place).and_then(|place| place.sync_all()).map_err(unusable(place))?;
         }
-        Ok(Self { db, file, starts, journal })
+        settle::settled(path).map_err(unusable(path))?;
+        Ok(Self { db, file, journal, writer: Writer { redo, starts, turn: options.redo_bytes } })
     }
+}
+
+/// What the tree lacks, and the log behind it, ready to go on.
+fn read_redo(
+    path: &Path,
+    secret: Secret,
+    group: u64,
+    new: bool,
+    acknowledged: Mark,
+) -> Result<(Redo, Changes), OpenError> {
+    let damaged = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Damaged {
+        path: path.to_owned(),
+        source: StoreError::Corrupt { what: "redo log", source },
+    };
+    let mut files = redo::open(path, new).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => damaged(Box::new(error)),
+        _ => unusable(path)(error),
+    })?;
+    let chain = chain::read(&mut files, &secret, group).map_err(|error| match error {
+        BrokenChain::Io(error) => unusable(path)(error),
+        error => damaged(Box::new(error)),
+    })?;
+    if !chain.has(acknowledged, group) {
+        let marked = File::create(path.join(LOST)).and_then(|file| file.sync_all());
+        tracing::error!(group = acknowledged.group, found = chain.last.group, ?marked, "acknowledged commits are lost");
+        return Err(OpenError::Lost { path: path.to_owned() });
+    }
+    let next = chain.file.map_or(0, |file| 1 - file);
+    Ok((Redo::new(files, next, secret, chain.last), chain.changes.into_iter().collect()))
 }
 
 fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
@@ -185,25 +247,57 @@ fn is_lock(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
 }
 
-/// Checks the format, writes it in a new store, and counts this start.
-fn start(path: &Path, db: &Db, database: &impl Fn(sled::Error) -> OpenError) -> Result<u32, OpenError> {
-    let number = |key: &[u8]| -> Result<Option<u32>, OpenError> {
-        let Some(value) = db.get(key).map_err(database)? else { return Ok(None) };
-        let bytes = <[u8; 4]>::try_from(&*value).map_err(|_| OpenError::Foreign { path: path.to_owned() })?;
-        Ok(Some(u32::from_be_bytes(bytes)))
+/// What a store says about itself.
+struct Start {
+    starts: u32,
+    secret: Secret,
+    /// The last group that the tree has.
+    group: u64,
+    /// It has no redo log yet.
+    new: bool,
+}
+
+/// Checks the format, writes it in a store that is new or older, and counts this start.
+fn start(path: &Path, db: &Db, database: &impl Fn(sled::Error) -> OpenError) -> Result<Start, OpenError> {
+    let foreign = || OpenError::Foreign { path: path.to_owned() };
+    let format = fact::<4>(db, keys::FORMAT, database, foreign)?.map(u32::from_be_bytes);
+    let logged = redo::has_any(path).map_err(unusable(path))?;
+    let new = match format {
+        Some(FORMAT) => false,
+        // A log that the tree knows nothing of means that it lost everything, or is an older one.
+        Some(1) if !logged => true,
+        None if db.is_empty() && !logged => true,
+        Some(found) if found > FORMAT => return Err(OpenError::Newer { path: path.to_owned(), found }),
+        _ => return Err(foreign()),
     };
-    match number(keys::FORMAT)? {
-        Some(FORMAT) => {}
-        Some(found) => return Err(OpenError::Newer { path: path.to_owned(), found }),
-        None if db.is_empty() => {}
-        None => return Err(OpenError::Foreign { path: path.to_owned() }),
+    let starts = fact::<4>(db, keys::STARTS, database, foreign)?.map_or(0, u32::from_be_bytes).saturating_add(1);
+    let mut facts = sled::Batch::default();
+    facts.insert(keys::STARTS, &starts.to_be_bytes());
+    if !new {
+        let secret = fact(db, keys::SECRET, database, foreign)?.ok_or_else(foreign)?;
+        let group = fact::<8>(db, keys::GROUP, database, foreign)?.map(u64::from_be_bytes).ok_or_else(foreign)?;
+        db.apply_batch(facts).map_err(database)?;
+        return Ok(Start { starts, secret, group, new });
     }
-    let starts = number(keys::STARTS)?.unwrap_or(0).saturating_add(1);
-    let mut batch = sled::Batch::default();
-    batch.insert(keys::FORMAT, &FORMAT.to_be_bytes());
-    batch.insert(keys::STARTS, &starts.to_be_bytes());
-    db.apply_batch(batch).map_err(database)?;
-    Ok(starts)
+    let mut secret = Secret::default();
+    getrandom::fill(&mut secret).map_err(|error| unusable(path)(io::Error::other(error)))?;
+    // They must be there before the tree says that they are.
+    redo::open(path, true).and_then(|_| File::open(path)?.sync_all()).map_err(unusable(path))?;
+    facts.insert(keys::SECRET, &secret);
+    facts.insert(keys::GROUP, &0u64.to_be_bytes());
+    facts.insert(keys::FORMAT, &FORMAT.to_be_bytes());
+    db.apply_batch(facts).map_err(database)?;
+    Ok(Start { starts, secret, group: 0, new })
+}
+
+fn fact<const N: usize>(
+    db: &Db,
+    key: &[u8],
+    database: &impl Fn(sled::Error) -> OpenError,
+    foreign: impl Fn() -> OpenError,
+) -> Result<Option<[u8; N]>, OpenError> {
+    let Some(value) = db.get(key).map_err(database)? else { return Ok(None) };
+    <[u8; N]>::try_from(&*value).map(Some).map_err(|_| foreign())
 }
 
 /// Reads the journal from its first block to its last.

@@ -1,11 +1,12 @@
 //! What an error of the disk has poisoned is opened again in the running process: sled writes nothing any more after the first error, also
-//! when there is space again. Until then commits are unavailable; what is read afterwards is what is on disk.
+//! when there is space again. Until then commits are unavailable; what is read afterwards is what is on disk, and that must have everything
+//! that was acknowledged, or the store stays shut.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
@@ -17,8 +18,9 @@ use tokio::sync::mpsc::{self, error::TryRecvError};
 use crate::{
     OpenError, Options,
     committer::{self, Command},
-    open::Opened,
-    shared::Shared,
+    open::{self, Opened, Writer},
+    redo::Mark,
+    shared::{Folder, Shared},
 };
 
 /// The first pause before the store is opened again; each further one is twice as long.
@@ -30,20 +32,25 @@ const PROBE_BYTES: usize = 1024 * 1024;
 
 /// The open store, or the place where it will be again.
 pub struct Slot {
-    path: PathBuf,
     options: Options,
     /// `None` while it is opened again.
     current: RwLock<Option<Arc<Shared>>>,
-    lock: Arc<File>,
+    folder: Arc<Folder>,
 }
 
 impl Slot {
-    pub fn open(path: PathBuf, options: Options) -> Result<(Self, u32), OpenError> {
-        let (opened, lock) = Opened::new(&path, &options)?;
-        let lock = Arc::new(lock);
-        let starts = opened.starts;
-        let current = RwLock::new(Some(Arc::new(Shared::new(opened, Arc::clone(&lock)))));
-        Ok((Self { path, options, current, lock }, starts))
+    pub fn open(path: &Path, options: Options, wake: mpsc::WeakSender<Command>) -> Result<(Self, Writer), OpenError> {
+        let lock = open::own(path)?;
+        let folder = Arc::new(Folder { path: path.to_owned(), wake, lock });
+        let slot = Self { options, current: RwLock::new(None), folder };
+        let writer = slot.open_files(Mark::default())?;
+        Ok((slot, writer))
+    }
+
+    fn open_files(&self, acknowledged: Mark) -> Result<Writer, OpenError> {
+        let Opened { db, file, journal, writer } = Opened::new(&self.folder.path, &self.options, acknowledged)?;
+        self.set(Some(Arc::new(Shared::new(db, file, journal, Arc::clone(&self.folder)))));
+        Ok(writer)
     }
 
     pub fn shared(&self) -> Result<Arc<Shared>, StoreError> {
@@ -56,18 +63,14 @@ impl Slot {
     }
 
     /// Opens the store again once the disk can be written. What is whole in memory can be read until then.
-    fn try_again(&self) -> Result<u32, OpenError> {
-        let folder = |source| OpenError::Folder { path: self.path.clone(), source };
-        self.probe().map_err(folder)?;
+    fn try_again(&self, acknowledged: Mark) -> Result<Writer, OpenError> {
+        self.probe().map_err(|source| OpenError::Folder { path: self.folder.path.clone(), source })?;
         self.set(None);
-        let opened = Opened::locked(&self.path, &self.options)?;
-        let starts = opened.starts;
-        self.set(Some(Arc::new(Shared::new(opened, Arc::clone(&self.lock)))));
-        Ok(starts)
+        self.open_files(acknowledged)
     }
 
     fn probe(&self) -> io::Result<()> {
-        let path = self.path.join("probe");
+        let path = self.folder.path.join("probe");
         let written = File::create(&path).and_then(|mut file| {
             file.write_all(&vec![0; PROBE_BYTES])?;
             file.sync_data()
@@ -77,23 +80,23 @@ impl Slot {
 }
 
 /// Serves until every sender is gone and the queue is empty.
-pub fn serve(slot: &Slot, mut starts: u32, mut queue: mpsc::Receiver<Command>) {
+pub fn serve(slot: &Slot, mut writer: Writer, mut queue: mpsc::Receiver<Command>) {
     while let Ok(shared) = slot.shared() {
         // A panic inside sled has marked the store as failed, and must not be the end of it.
-        let ended = catch_unwind(AssertUnwindSafe(|| committer::run(&shared, starts, &mut queue)));
+        let ended = catch_unwind(AssertUnwindSafe(|| committer::run(&shared, &mut writer, &mut queue)));
         drop(shared);
         if ended.is_ok_and(|ended| ended == committer::Ended::Closed) {
             return;
         }
-        match open_again(slot, &mut queue) {
-            Some(again) => starts = again,
+        match open_again(slot, writer.redo.last(), &mut queue) {
+            Some(again) => writer = again,
             None => return,
         }
     }
 }
 
 /// Tries with growing pauses. `None`: nobody wants the store any more.
-fn open_again(slot: &Slot, queue: &mut mpsc::Receiver<Command>) -> Option<u32> {
+fn open_again(slot: &Slot, acknowledged: Mark, queue: &mut mpsc::Receiver<Command>) -> Option<Writer> {
     let mut pause = FIRST_PAUSE;
     loop {
         // Whoever drops the store wakes this thread.
@@ -106,10 +109,10 @@ fn open_again(slot: &Slot, queue: &mut mpsc::Receiver<Command>) -> Option<u32> {
                 Err(TryRecvError::Disconnected) => return None,
             }
         }
-        match slot.try_again() {
-            Ok(starts) => {
+        match slot.try_again(acknowledged) {
+            Ok(writer) => {
                 tracing::warn!("the store is open again");
-                return Some(starts);
+                return Some(writer);
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();

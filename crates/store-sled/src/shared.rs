@@ -2,41 +2,54 @@
 
 use std::{
     fs::File,
+    path::PathBuf,
     sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use matrix_2fa_store::{
-    Record, StoreError,
-    fault::{self, Fault},
-};
+use matrix_2fa_store::{Record, StoreError};
 use sled::{Db, IVec};
+use tokio::sync::mpsc;
 
 use crate::{
+    committer::Command,
     export::Past,
     journal::{self, Journal},
     keys,
     log::Pointer,
-    open::Opened,
+    open,
+    overlay::{KeyRange, Overlay, prefixed},
+    unavailable,
     values::RecordView,
 };
 
 /// Fields drop in this order: the lock of the folder goes last.
 pub struct Shared {
     pub db: Db,
+    /// A second handle of sled's file, to sync it: sled's own flush does not reach the disk (`sync_file_range` only).
     pub file: File,
-    /// Held for writing while a batch is applied, for reading by scans: a scan that sees half a batch could miss a record that one commit
+    /// What the tree does not have yet.
+    pub overlay: RwLock<Overlay>,
+    /// Held for writing while a group is brought in, for reading by scans: a scan that sees half a group could miss a record that one commit
     /// moves from one key to another (a token that is renewed while its user logs out everywhere). Point reads need no such thing.
     pub snapshot: RwLock<()>,
-    /// Changes together with the tree, under the lock above; so whoever finds a record in neither looks again under that.
+    /// Changes together with the overlay, under the lock above; so whoever finds a record in neither looks again under that.
     pub journal: RwLock<Journal>,
     pub failed: OnceLock<Failure>,
     /// For an export that is under way.
     pub past: Past,
-    #[expect(dead_code, reason = "held, never used")]
-    lock: Arc<File>,
+    pub folder: Arc<Folder>,
 }
 
-/// After a failure nothing is written any more; what sled keeps in memory is no longer what is on disk.
+/// What stays the same when the store is opened again.
+pub struct Folder {
+    pub path: PathBuf,
+    /// Wakes the committing thread, if somebody else finds that the store has failed.
+    pub wake: mpsc::WeakSender<Command>,
+    #[expect(dead_code, reason = "held, never used")]
+    pub lock: File,
+}
+
+/// After a failure nothing is written any more; what is in memory may no longer be what is on disk.
 pub struct Failure {
     damage: Damage,
     error: Arc<sled::Error>,
@@ -44,17 +57,16 @@ pub struct Failure {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
-    /// Everything in memory is whole, but may not be on disk: it can be read.
+    /// A group did not get into the redo log. Everything in memory is whole and durable: it can be read.
     NotDurable,
-    /// Half a batch may be in memory: nothing can be read either.
+    /// sled failed. What its file has is in doubt, and nothing can be read.
     Unknown,
 }
 
 impl Shared {
-    pub fn new(opened: Opened, lock: Arc<File>) -> Self {
-        let Opened { db, file, starts: _, journal } = opened;
+    pub fn new(db: Db, file: File, journal: Journal, folder: Arc<Folder>) -> Self {
         let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
-        Self { db, file, snapshot, journal, failed, past: Past::default(), lock }
+        Self { db, file, overlay: RwLock::default(), snapshot, journal, failed, past: Past::default(), folder }
     }
 
     pub fn writable(&self) -> Result<(), Arc<sled::Error>> {
@@ -76,7 +88,7 @@ impl Shared {
         // It may have moved between the two places while we looked.
         let _still = self.snapshot.read().unwrap_or_else(PoisonError::into_inner);
         // A batch that failed meanwhile may have taken it from one place only: that is no "not there".
-        self.readable().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        self.readable().map_err(unavailable)?;
         self.find(key)
     }
 
@@ -101,13 +113,73 @@ impl Shared {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        if let Some(changed) = self.overlay().get(key) {
+            return Ok(changed.clone());
+        }
         self.db.get(key).map_err(|error| StoreError::Unavailable(self.unreadable(error)))
+    }
+
+    /// Up to `limit` entries of a range, by key.
+    pub fn range(&self, range: &KeyRange, limit: usize) -> Result<Vec<(IVec, IVec)>, StoreError> {
+        let overlay = self.overlay();
+        let mut changed = overlay.range(range).peekable();
+        let mut tree = self.db.range(range.clone());
+        let mut next_in_tree =
+            || tree.next().transpose().map_err(|error| StoreError::Unavailable(self.unreadable(error)));
+        let mut present = next_in_tree()?;
+        let mut entries = Vec::new();
+        while entries.len() < limit {
+            match (changed.peek(), &present) {
+                (Some((key, value)), here) if here.as_ref().is_none_or(|(other, _)| *key <= other) => {
+                    let same = here.as_ref().is_some_and(|(other, _)| *key == other);
+                    entries.extend(value.as_ref().map(|value| ((*key).clone(), value.clone())));
+                    changed.next();
+                    if same {
+                        present = next_in_tree()?;
+                    }
+                }
+                (_, Some(_)) => {
+                    entries.extend(present.take());
+                    present = next_in_tree()?;
+                }
+                (_, None) => break,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The key of the last block of events.
+    pub fn last_events(&self) -> Result<Option<IVec>, StoreError> {
+        let range = prefixed(keys::EVENTS);
+        let in_tree = self.db.range(range.clone()).next_back().transpose();
+        let in_tree = in_tree.map_err(|error| StoreError::Unavailable(self.unreadable(error)))?;
+        // They are never removed.
+        let overlay = self.overlay();
+        let in_overlay = overlay.range(&range).last().map(|(key, _)| key.clone());
+        Ok(in_overlay.max(in_tree.map(|(key, _)| key)))
     }
 
     /// Marks the store as failed, until it is opened again. The first failure stays.
     pub fn fail(&self, damage: Damage, error: sled::Error) -> Arc<sled::Error> {
         tracing::error!(error = %error, "the store failed: it accepts no more commits until it is opened again");
-        Arc::clone(&self.failed.get_or_init(|| Failure { damage, error: Arc::new(error) }).error)
+        if damage == Damage::Unknown {
+            open::doubt(&self.folder.path);
+        }
+        let failure = self.failed.get_or_init(|| Failure { damage, error: Arc::new(error) });
+        if let Some(queue) = self.folder.wake.upgrade() {
+            // If the queue is full, somebody else is going to wake it.
+            drop(queue.try_send(Command::Wake));
+        }
+        Arc::clone(&failure.error)
+    }
+
+    pub fn overlay(&self) -> RwLockReadGuard<'_, Overlay> {
+        self.overlay.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only under the lock that keeps scans away.
+    pub fn overlay_mut(&self) -> RwLockWriteGuard<'_, Overlay> {
+        self.overlay.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn journal(&self) -> RwLockReadGuard<'_, Journal> {
@@ -122,13 +194,5 @@ impl Shared {
     /// mend it, and the others are whole.
     pub fn unreadable(&self, error: sled::Error) -> Box<dyn std::error::Error + Send + Sync> {
         if matches!(error, sled::Error::Io(_)) { Box::new(self.fail(Damage::Unknown, error)) } else { Box::new(error) }
-    }
-
-    pub fn sync(&self) -> Result<(), sled::Error> {
-        if fault::is(Fault::NoFlush) {
-            return Ok(());
-        }
-        self.db.flush()?;
-        Ok(self.file.sync_data()?)
     }
 }

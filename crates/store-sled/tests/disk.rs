@@ -150,26 +150,161 @@ async fn r66_a_store_that_cannot_be_written_is_refused_by_name() {
 #[tokio::test]
 async fn r66_a_truncated_last_write_takes_nothing_else_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("db");
+    let log = folder.path().join("redo.0");
     let store = open(folder.path()).unwrap();
     for number in 0..5 {
         assert_eq!(store.commit(numbered(number)).await.unwrap(), Committed::Done);
     }
-    let synced = fs::read(&log).unwrap();
+    let first = fs::read(&log).unwrap().len();
     assert_eq!(store.commit(numbered(5)).await.unwrap(), Committed::Done);
     let all = fs::read(&log).unwrap();
+    let files = Files::read(folder.path());
     drop(store);
-    let first = synced.iter().zip(&all).position(|(a, b)| a != b).unwrap_or(synced.len());
-    let last = all.iter().rposition(|byte| *byte != 0).unwrap();
-    for cut in (first..=last).step_by((last - first) / 40 + 1) {
-        let copy = tempfile::tempdir().unwrap();
-        fs::copy(folder.path().join("conf"), copy.path().join("conf")).unwrap();
-        fs::write(copy.path().join("db"), all.get(..cut).unwrap()).unwrap();
-        let store = open(copy.path()).unwrap();
-        for number in 0..5 {
-            assert!(is_there(&store, number).await, "cut at {cut}: commit {number} is gone");
+    for cut in (first..=all.len()).step_by((all.len() - first) / 40 + 1).chain([all.len() - 600, all.len()]) {
+        for rest in [None, Some(0), Some(0x5a)] {
+            let mut redo = all.get(..cut).unwrap().to_vec();
+            rest.iter().for_each(|rest| redo.resize(all.len(), *rest));
+            let copy = Files { redo: [redo, files.redo[1].clone()], ..files.clone() }.write();
+            let store = open(copy.path()).unwrap();
+            for number in 0..5 {
+                assert!(is_there(&store, number).await, "cut at {cut}: commit {number} is gone");
+            }
+            assert_eq!(is_there(&store, 5).await, cut == all.len());
+            assert_eq!(store.commit(numbered(6)).await.unwrap(), Committed::Done);
+            drop(store);
+            assert!(is_there(&open(copy.path()).unwrap(), 6).await);
         }
-        is_there(&store, 5).await;
-        assert_eq!(store.commit(numbered(6)).await.unwrap(), Committed::Done);
+    }
+}
+
+/// The files of a store, while it is open or after that.
+#[derive(Clone)]
+struct Files {
+    conf: Vec<u8>,
+    db: Vec<u8>,
+    redo: [Vec<u8>; 2],
+}
+
+impl Files {
+    fn read(folder: &Path) -> Self {
+        let [conf, db, first, second] =
+            ["conf", "db", "redo.0", "redo.1"].map(|name| fs::read(folder.join(name)).unwrap());
+        Self { conf, db, redo: [first, second] }
+    }
+
+    fn write(&self) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = &self.redo;
+        for (name, bytes) in [("conf", &self.conf), ("db", &self.db), ("redo.0", first), ("redo.1", second)] {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+}
+
+fn damaged(files: &Files) -> String {
+    let folder = files.write();
+    let mut said = None;
+    // However often it is tried.
+    for _ in 0..2 {
+        let error = open(folder.path()).err().unwrap();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+        said = Some(format!("{error:?}"));
+    }
+    said.unwrap()
+}
+
+/// Whoever is behind a broken group was acknowledged, and so was the broken one.
+#[tokio::test]
+async fn r66_a_redo_log_that_is_broken_in_the_middle_keeps_the_store_shut() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let mut ends = Vec::new();
+    for number in 0..5 {
+        assert_eq!(store.commit(numbered(number)).await.unwrap(), Committed::Done);
+        ends.push(fs::read(folder.path().join("redo.0")).unwrap().len());
+    }
+    let files = Files::read(folder.path());
+    for at in [0, 8, 24, 40, ends[0] / 2, ends[0] + 3, ends[2] + 500] {
+        let mut broken = files.clone();
+        broken.redo[0][at] ^= 1;
+        assert!(damaged(&broken).contains("Hole"), "byte {at}");
+    }
+    // A sector that was never written.
+    let mut broken = files.clone();
+    broken.redo[0][ends[1]..ends[1] + 512].fill(0);
+    assert!(damaged(&broken).contains("Hole"));
+}
+
+/// sled takes what it cannot read for the end of its log. What the tree lost by that is in the redo log, or known to be missing.
+#[tokio::test]
+async fn r66_a_tree_that_lost_its_end_is_brought_up_to_date_or_refused() {
+    for (redo_bytes, whole) in [(u64::MAX, true), (50_000, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path(), Options { redo_bytes, ..Options::default() }).unwrap();
+        assert_eq!(store.commit(numbered(0)).await.unwrap(), Committed::Done);
+        let db = fs::read(folder.path().join("db")).unwrap();
+        for number in 1..20 {
+            assert_eq!(store.commit(numbered(number)).await.unwrap(), Committed::Done);
+        }
+        drop(store);
+        let files = Files { db, ..Files::read(folder.path()) };
+        if !whole {
+            assert!(damaged(&files).contains("Gap"));
+            continue;
+        }
+        let folder = files.write();
+        let store = open(folder.path()).unwrap();
+        for number in 0..20 {
+            assert!(is_there(&store, number).await, "commit {number} is gone");
+        }
+    }
+}
+
+#[tokio::test]
+async fn r66_a_store_without_its_redo_log_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.commit(numbered(0)).await.unwrap(), Committed::Done);
+    drop(store);
+    for name in ["redo.0", "redo.1"] {
+        let copy = Files::read(folder.path()).write();
+        fs::remove_file(copy.path().join(name)).unwrap();
+        let error = open(copy.path()).err().unwrap();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    }
+    let copy = Files::read(folder.path()).write();
+    fs::remove_file(copy.path().join("db")).unwrap();
+    fs::remove_file(copy.path().join("conf")).unwrap();
+    let error = open(copy.path()).err().unwrap();
+    assert!(matches!(error, OpenError::Foreign { .. }), "a log without a tree: {error:?}");
+}
+
+/// Before format 2 there was no redo log, and the tree had everything.
+#[tokio::test]
+async fn r69_a_store_of_format_1_opens_with_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    for number in 0..5 {
+        assert_eq!(store.commit(numbered(number)).await.unwrap(), Committed::Done);
+    }
+    drop(store);
+    let config = sled::Config::new().path(folder.path()).segment_size(8 * 1024 * 1024);
+    // sled's own lock outlives a dropped database by a moment.
+    let db = std::iter::repeat_with(|| config.open()).take(1_000_000).find_map(Result::ok).unwrap();
+    db.insert("mformat", &1u32.to_be_bytes()).unwrap();
+    db.remove("mgroup").unwrap();
+    db.remove("msecret").unwrap();
+    db.flush().unwrap();
+    drop(db);
+    for name in ["redo.0", "redo.1"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    for opened in 0..3 {
+        let store = std::iter::repeat_with(|| open(folder.path())).find_map(Result::ok).unwrap();
+        for number in 0..5 + opened {
+            assert!(is_there(&store, number).await, "commit {number} is gone");
+        }
+        assert_eq!(store.commit(numbered(5 + opened)).await.unwrap(), Committed::Done);
     }
 }

@@ -119,11 +119,11 @@ fn a_second_process_is_told_that_the_folder_is_in_use() {
 fn a_newer_format_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
-    with_sled(folder.path(), |db| drop(db.insert("mformat", &2u32.to_be_bytes()).unwrap()));
+    with_sled(folder.path(), |db| drop(db.insert("mformat", &3u32.to_be_bytes()).unwrap()));
     for _ in 0..2 {
         let error = refused(folder.path());
-        assert!(matches!(error, OpenError::Newer { found: 2, .. }), "{error:?}");
-        assert!(error.to_string().contains("format 2"), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 3, .. }), "{error:?}");
+        assert!(error.to_string().contains("format 3"), "{error}");
     }
     with_sled(folder.path(), |db| assert_eq!(&*db.get("mstarts").unwrap().unwrap(), 1u32.to_be_bytes()));
 }

@@ -28,6 +28,7 @@ mod power_cut;
 const TEST: &str = "kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done";
 const FOLDER: &str = "STORE_KILL_FOLDER";
 const JOURNAL: &str = "STORE_KILL_JOURNAL";
+const REDO: &str = "STORE_KILL_REDO";
 /// After so many acknowledgements the child ends by itself, with everything else in flight.
 const STOP: &str = "STORE_KILL_STOP";
 const USERS: usize = 16;
@@ -43,11 +44,10 @@ async fn kill_9_loses_nothing_acknowledged_and_leaves_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
     let acknowledgements = [0, 1, 2, 17, 40, 100, 333, 1000, 5, 2000];
-    // With room in the journal and without, in turn.
-    for (acknowledgements, journal_bytes) in
-        acknowledgements.into_iter().zip([usize::MAX, 0, 100_000].into_iter().cycle())
-    {
-        kill_after(acknowledgements, folder.path(), journal_bytes, &mut acknowledged);
+    // With room in the journal and in the redo log and without, in turn.
+    let room = [(usize::MAX, 1 << 30), (0, 50_000), (100_000, 0), (100_000, 50_000)];
+    for (acknowledgements, room) in acknowledgements.into_iter().zip(room.into_iter().cycle()) {
+        kill_after(acknowledgements, folder.path(), room, &mut acknowledged);
         check(folder.path(), &acknowledged).await;
     }
     assert_eq!(acknowledged.len(), USERS);
@@ -59,7 +59,9 @@ fn user(number: usize) -> String {
 
 async fn commit_until_killed(folder: &Path) {
     let journal_bytes = env::var(JOURNAL).unwrap().parse().unwrap();
-    let store = Arc::new(SledStore::open(folder, Options { journal_bytes, ..Options::default() }).unwrap());
+    let redo_bytes = env::var(REDO).unwrap().parse().unwrap();
+    let options = Options { journal_bytes, redo_bytes, ..Options::default() };
+    let store = Arc::new(SledStore::open(folder, options).unwrap());
     println!("open");
     let left = env::var(STOP).map_or(usize::MAX, |stop| stop.parse().unwrap());
     let left = Arc::new(AtomicUsize::new(left));
@@ -70,7 +72,14 @@ async fn commit_until_killed(folder: &Path) {
             let user = user(number);
             let mut version = store.load(&user).await.unwrap().version;
             loop {
-                assert_eq!(store.commit(step(&user, version)).await.unwrap(), Committed::Done);
+                match store.commit(step(&user, version)).await {
+                    Ok(committed) => assert_eq!(committed, Committed::Done),
+                    // A disk that failed on purpose. It may have happened, or not.
+                    Err(_) => {
+                        version = version_again(&store, &user).await;
+                        continue;
+                    }
+                }
                 version += 1;
                 let line = format!("ack {user} {version}\n");
                 std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
@@ -82,11 +91,27 @@ async fn commit_until_killed(folder: &Path) {
     }
     tasks.spawn(async move {
         for now in 0.. {
-            store.sweep(Timestamp::from_millis(now / 4), 3).await.unwrap();
+            // A disk that failed on purpose is none of its business.
+            let _swept = store.sweep(Timestamp::from_millis(now / 4), 3).await;
+            tokio::task::yield_now().await;
         }
     });
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
+    }
+}
+
+/// What a user's version is, as soon as the store is open again.
+async fn version_again(store: &SledStore, user: &str) -> u64 {
+    let mut tries = tokio::time::interval(std::time::Duration::from_millis(5));
+    loop {
+        tries.tick().await;
+        // Commits tell more than reads, which go on while the store is shut for writing.
+        if store.commit(Commit::default()).await.is_ok()
+            && let Ok(stored) = store.load(user).await
+        {
+            return stored.version;
+        }
     }
 }
 
@@ -130,11 +155,17 @@ fn step(user: &str, version: u64) -> Commit {
 }
 
 /// Runs the child until it has acknowledged so many commits, and notes every acknowledgement that it managed to write before it died.
-fn kill_after(acknowledgements: usize, folder: &Path, journal_bytes: usize, acknowledged: &mut BTreeMap<String, u64>) {
+fn kill_after(
+    acknowledgements: usize,
+    folder: &Path,
+    (journal_bytes, redo_bytes): (usize, u64),
+    acknowledged: &mut BTreeMap<String, u64>,
+) {
     let mut child = Command::new(env::current_exe().unwrap())
         .args([TEST, "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .env(JOURNAL, journal_bytes.to_string())
+        .env(REDO, redo_bytes.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

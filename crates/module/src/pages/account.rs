@@ -9,9 +9,11 @@
 //!    and [`Place::Prove`] asks for both again and then goes on.
 //! 4. What was proved goes into the transition ([`Proof`](matrix_2fa_core::Proof)), which judges it in the value that it changes. A recovery
 //!    code is as much as a login with one: it replaces authenticators and renews codes, and nothing else.
-//! 5. The commit of a change moves this session on too, so that of two submissions of one form one happens.
+//! 5. The commit of a change moves this session on too, so that of two submissions of one form one happens; and it is judged there once more
+//!    whether others changed the factors meanwhile (decision 0042).
 
 mod change;
+mod forms;
 mod history;
 mod overview;
 mod owner;

@@ -4,8 +4,9 @@
 //! page was opened for), `m.login.sso` with the password and a code. The client then sends `auth` with the session alone.
 //!
 //! Anybody can send somebody a link to a session of their own. So the page names the operation with its arguments, the device, the
-//! address and the age of the request; it fixes the user; no cookie stands in for any part of the proof; and a session of a login has
-//! no page at all, because a code that is typed here would finish it for whoever opened it.
+//! address and the age of the request; it fixes the user; no cookie stands in for any part of the proof; and what gives a token or a
+//! factor (a login, `login/get_token`, `account/two-factor*`) has no page at all, because a code that is typed here would finish it for
+//! whoever opened it.
 
 use std::sync::Arc;
 
@@ -103,6 +104,9 @@ impl<'a> Request<'a> {
         let state = &waiting.state;
         if state.user.is_none() || state.operation.name == "login" {
             return Err(Trouble::UnknownSession);
+        }
+        if !module.pages_confirm(&state.operation) {
+            return Err(Trouble::InApp);
         }
         let open = |stage| state.admits(stage).is_ok();
         if state.progress() != Progress::Complete {

@@ -12,7 +12,7 @@ use axum::{
 };
 use http::StatusCode;
 
-use super::{site::Frame, visitor::Visitor};
+use super::{ACCOUNT, site::Frame, visitor::Visitor};
 use crate::TwoFactor;
 
 #[derive(Template)]
@@ -20,6 +20,7 @@ use crate::TwoFactor;
 struct Page<'a> {
     page: Frame<'a>,
     login: String,
+    account: String,
     device_id: String,
     device_name: String,
 }
@@ -29,6 +30,7 @@ pub(crate) async fn show(State(module): State<Arc<TwoFactor>>, visitor: Visitor)
     let page = Page {
         page: site.frame(&visitor.words),
         login: site.link("/_matrix/client/v3/login"),
+        account: site.link(ACCOUNT),
         device_id: visitor.query("device_id").unwrap_or_default(),
         device_name: visitor.query("initial_device_display_name").unwrap_or_default(),
     };

@@ -74,7 +74,8 @@ pub(super) enum Outcome {
 impl Setup<'_> {
     /// Makes the secret and shows it.
     pub(super) async fn begin(&self, proof: Proof, name: &str) -> Result<Response, Trouble> {
-        let from = self.origination("enroll", proof, None);
+        let step = self.module.engine().page_step(self.session);
+        let from = self.origination("enroll", proof, step);
         let begun = self.module.engine().enroll(self.user, &from, &self.binding(), name).await?;
         let Enrollment { id, seed, uri, .. } = begun.map_err(|refused| match refused {
             BeginRefused::Disallowed => Trouble::Disallowed,
@@ -92,7 +93,7 @@ impl Setup<'_> {
         let id = self.visitor.field("id");
         let step = engine.page_step_anew(self.session);
         let cookie = step.id().to_owned();
-        let from = self.origination("confirm", Proof::default(), Some(step));
+        let from = self.origination("confirm", Proof::default(), step);
         let code = self.visitor.field("code");
         let confirmed = match engine.confirm(self.user, &from, &self.binding(), id, code).await {
             Err(EngineError::Superseded) => return Err(Trouble::Used),
@@ -115,9 +116,9 @@ impl Setup<'_> {
         self.site.page(status, &page, None)
     }
 
-    fn origination(&self, operation: &str, proof: Proof, page: Option<PageStep>) -> Origination {
+    fn origination(&self, operation: &str, proof: Proof, step: PageStep) -> Origination {
         let operation = Some(operation.to_owned());
-        Origination { client: self.visitor.client(), operation, proof, page, ..Origination::default() }
+        Origination { client: self.visitor.client(), operation, proof, page: Some(step), ..Origination::default() }
     }
 
     /// Never equal to an access token.

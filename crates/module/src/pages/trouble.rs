@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use matrix_2fa_engine::EngineError;
 
-use super::{Site, site::Frame, target::BadTarget, words::Words};
+use super::{ACCOUNT, Site, site::Frame, target::BadTarget, words::Words};
 use crate::{ApiError, HostError};
 
 /// What went wrong.
@@ -37,6 +37,8 @@ pub(crate) enum Trouble {
     UnknownSession,
     /// An operation waits, but for the password first.
     PasswordFirst,
+    /// What would come of it is too much for a page that somebody was sent to.
+    InApp,
     /// A client wants its login token somewhere where we send none.
     Target(BadTarget),
     /// There is no such page.
@@ -53,8 +55,15 @@ struct Page<'a> {
     page: Frame<'a>,
     title: String,
     text: String,
-    /// Where to look again, and what to call that.
-    onward: Option<(String, String)>,
+    onward: Option<Onward>,
+}
+
+/// Where to look again, and what to call that.
+struct Onward {
+    link: String,
+    text: String,
+    /// It is not what most people want who come here.
+    quiet: bool,
 }
 
 impl Trouble {
@@ -73,18 +82,23 @@ impl Trouble {
             Self::Foreign => (StatusCode::FORBIDDEN, "trouble-foreign", "trouble-foreign-text"),
             Self::UnknownSession => (StatusCode::BAD_REQUEST, "trouble-session", "trouble-session-text"),
             Self::PasswordFirst => (StatusCode::CONFLICT, "trouble-order", "trouble-order-text"),
+            Self::InApp => (StatusCode::FORBIDDEN, "trouble-in-app", "trouble-in-app-text"),
             Self::Target(_) => (StatusCode::BAD_REQUEST, "trouble-target", "trouble-target-text"),
             Self::NotFound => (StatusCode::NOT_FOUND, "trouble-missing", "trouble-missing-text"),
             Self::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, "trouble-busy", "trouble-busy-text"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "trouble-down", "trouble-down-text"),
         };
-        let onward = match (self, home) {
-            (Self::SignedOut, Some(home)) => Some((home, "sign-in")),
-            (_, Some(home)) => Some((home, "back-to-account")),
-            (Self::Used | Self::Forged | Self::SetupOver, None) => Some(("", "trouble-go-on")),
-            _ => None,
+        let (link, key) = match (self, home) {
+            (Self::SignedOut, Some(home)) => (home.to_owned(), Some("sign-in")),
+            (_, Some(home)) => (home.to_owned(), Some("back-to-account")),
+            // Whoever was on the way to the account page has no app to go back to.
+            (Self::Expired | Self::InApp, None) => (site.link(ACCOUNT), Some("trouble-to-account")),
+            (Self::Used | Self::Forged | Self::SetupOver | Self::Busy(_) | Self::Unavailable, None) => {
+                (String::new(), Some("trouble-go-on"))
+            }
+            _ => (String::new(), None),
         };
-        let onward = onward.map(|(link, text)| (link.to_owned(), words.say(text)));
+        let onward = key.map(|key| Onward { quiet: key == "trouble-to-account", link, text: words.say(key) });
         let page = Page { page: site.frame(words), title: words.say(title), text: words.say(text), onward };
         let mut response = site.page(status, &page, None);
         if let Self::Busy(wait) = self {

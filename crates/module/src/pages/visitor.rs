@@ -96,9 +96,23 @@ impl Visitor {
     /// The value of a cookie of ours.
     pub(crate) fn cookie(&self, site: &Site, name: &str) -> Option<String> {
         let name = site.cookie_name(name);
+        self.cookies().find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// The cookies of ours whose name is this and so many hexadecimal digits: their names, in the order in which the browser sent them.
+    pub(crate) fn cookies_of(&self, site: &Site, kind: &str, digits: usize) -> Vec<String> {
+        let prefix = site.cookie_name(kind);
+        let ours = |cookie: Cookie<'_>| {
+            let rest = cookie.name().strip_prefix(&prefix)?;
+            let is_one = rest.len() == digits && rest.bytes().all(|b| b.is_ascii_hexdigit());
+            is_one.then(|| format!("{kind}{rest}"))
+        };
+        self.cookies().filter_map(ours).collect()
+    }
+
+    fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
         let headers = self.parts.headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-        let mut cookies = headers.flat_map(Cookie::split_parse).flatten();
-        cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
+        headers.flat_map(Cookie::split_parse).flatten()
     }
 
     /// A field of the form; the empty string if it is not there.

@@ -43,8 +43,9 @@ impl TwoFactor {
         }
     }
 
-    /// Does the flow of one page, `m.login.sso`, stand first for this operation? Never where a token or a factor would come of it.
-    pub(crate) fn offers_page(&self, operation: &Operation) -> bool {
+    /// May a page complete a stage of this operation? Never where a token or a factor would come of it: whoever lures somebody to such a page
+    /// would own the account for good, not for one operation. There a code counts only in the request that carries it (decision 0043).
+    pub(crate) fn pages_confirm(&self, operation: &Operation) -> bool {
         let excluded =
             |name: &str| matches!(name, "login" | "login/get_token") || name.starts_with("account/two-factor");
         self.pages.is_some() && !excluded(&operation.name)
@@ -58,7 +59,7 @@ impl TwoFactor {
         body: &Map<String, Value>,
     ) -> Result<Option<Stage>, ApiError> {
         let (Session::Stored(live), Some(user)) = (session, &session.state().user) else { return Ok(None) };
-        if live.state.progress() != Progress::Complete {
+        if live.state.progress() != Progress::Complete || !self.pages_confirm(&live.state.operation) {
             return Ok(None);
         }
         binding::require_secrets(&live.state, body)?;

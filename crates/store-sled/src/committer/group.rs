@@ -1,4 +1,4 @@
-//! A group of commits: compared and staged one after the other, applied as one batch.
+//! A group of commits: compared and staged one after the other, made durable and shown to readers as one.
 
 use std::{
     collections::HashMap,
@@ -6,24 +6,27 @@ use std::{
 };
 
 use matrix_2fa_store::{Committed, Expected, StoreError};
-use sled::{Batch, IVec};
+use sled::IVec;
 
 use crate::{
     expiry::{self, Item},
     journal, keys,
     log::{Block, Pointer},
     prepared::{Prepared, PreparedAccount},
+    redo::{Change, Redo},
     shared::{Damage, Shared},
     values::{self, Head},
 };
 
 pub struct Group<'a> {
     pub(super) shared: &'a Shared,
+    redo: &'a mut Redo,
     /// Accounts that this group has read or staged; what is not here is as the tree has it.
     accounts: HashMap<IVec, Option<IVec>>,
     /// The same for records, which are compared by their heads.
     pub(super) heads: HashMap<IVec, Option<Head>>,
-    pub(super) batch: Batch,
+    /// What the tree will have.
+    changes: Vec<Change>,
     events: Block,
     pub(super) journal: journal::Writer,
     /// What the journal's items do, for the index of it, in their order.
@@ -35,19 +38,18 @@ pub struct Group<'a> {
     pub(super) expiring: Vec<Item>,
     /// Something is staged that the tree does not have.
     pub(super) dirty: bool,
-    /// The tree has something that may not be on disk.
-    unsynced: bool,
     /// The last number given to a block or a list.
     seq: u64,
 }
 
 impl<'a> Group<'a> {
-    pub fn new(shared: &'a Shared, seq: u64) -> Self {
+    pub fn new(shared: &'a Shared, redo: &'a mut Redo, seq: u64) -> Self {
         Self {
             shared,
+            redo,
             accounts: HashMap::new(),
             heads: HashMap::new(),
-            batch: Batch::default(),
+            changes: Vec::new(),
             events: Block { seq: seq + 1, bytes: Vec::new() },
             journal: journal::Writer::new(seq + 2),
             journaled: Vec::new(),
@@ -55,7 +57,6 @@ impl<'a> Group<'a> {
             dropped: Vec::new(),
             expiring: Vec::new(),
             dirty: false,
-            unsynced: false,
             seq: seq + 2,
         }
     }
@@ -127,21 +128,29 @@ impl Group<'_> {
     fn close_events(&mut self) {
         let next = Block { seq: self.next_seq(), bytes: Vec::new() };
         let full = std::mem::replace(&mut self.events, next);
-        self.batch.insert(keys::events(full.seq), full.bytes);
+        self.put(keys::events(full.seq), full.bytes);
     }
 
     pub(super) fn close_journal(&mut self) {
         let next = journal::Writer::new(self.next_seq());
         let full = std::mem::replace(&mut self.journal, next);
         self.blocks.push((full.block, full.bytes.len()));
-        self.batch.insert(keys::journal(full.block), full.bytes);
+        self.put(keys::journal(full.block), full.bytes);
     }
 
     fn close_lists(&mut self) {
         for (first, list) in expiry::lists(std::mem::take(&mut self.expiring)) {
             let seq = self.next_seq();
-            self.batch.insert(keys::expiry(first, seq), list);
+            self.put(keys::expiry(first, seq), list);
         }
+    }
+
+    pub(super) fn put(&mut self, key: impl Into<IVec>, value: impl Into<IVec>) {
+        self.changes.push((key.into(), Some(value.into())));
+    }
+
+    pub(super) fn remove(&mut self, key: impl Into<IVec>) {
+        self.changes.push((key.into(), None));
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -159,12 +168,12 @@ impl Group<'_> {
     }
 
     fn put_account(&mut self, key: IVec, value: IVec) {
-        self.batch.insert(key.clone(), value.clone());
+        self.put(key.clone(), value.clone());
         self.accounts.insert(key, Some(value));
         self.dirty = true;
     }
 
-    /// Brings what was staged into the tree and the index of the journal. Scans see all of it or nothing.
+    /// Makes durable what was staged, and then shows it to readers. Scans see all of it or nothing.
     pub(super) fn apply(&mut self) -> Result<(), Arc<sled::Error>> {
         self.shared.writable()?;
         if !std::mem::take(&mut self.dirty) {
@@ -179,29 +188,20 @@ impl Group<'_> {
         self.close_lists();
         let spent = self.shared.journal_mut().take_spent();
         self.dropped.extend(spent.into_iter().map(|block| IVec::from(keys::journal(block))));
-        let mut batch = std::mem::take(&mut self.batch);
-        self.dropped.iter().for_each(|block| batch.remove(block.clone()));
-        self.unsynced = true;
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.extend(self.dropped.iter().map(|block| (block.clone(), None)));
+        self.redo.append(&changes).map_err(|error| self.shared.fail(Damage::NotDurable, error.into()))?;
         let _exclusive = self.shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let changed = self.accounts.keys().chain(self.heads.keys()).chain(&self.dropped);
-        self.shared.past.keep(&self.shared.db, changed);
+        self.shared.past.keep(self.shared, changed);
         self.accounts.clear();
         self.heads.clear();
         self.dropped.clear();
-        self.shared.db.apply_batch(batch).map_err(|error| self.shared.fail(Damage::Unknown, error))?;
+        self.shared.overlay_mut().apply(changes, self.redo.last().group);
         let mut journal = self.shared.journal_mut();
         self.blocks.drain(..).for_each(|(block, bytes)| journal.add(block, bytes));
         self.journaled.drain(..).for_each(|change| journal.apply(change));
         Ok(())
-    }
-
-    /// Applies the group and returns when it would survive a power cut.
-    pub fn finish(&mut self) -> Result<(), Arc<sled::Error>> {
-        self.apply()?;
-        if !self.unsynced {
-            return Ok(());
-        }
-        self.shared.sync().map_err(|error| self.shared.fail(Damage::NotDurable, error))
     }
 }
 

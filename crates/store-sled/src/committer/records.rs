@@ -95,17 +95,17 @@ impl Group<'_> {
         let old = before.filter(|head| !head.journaled).and_then(|head| index_entry(place, head));
         let new = index_entry(place, &head);
         if old != new {
-            old.into_iter().for_each(|entry| self.batch.remove(entry));
-            new.into_iter().for_each(|entry| self.batch.insert(entry, IVec::default()));
+            old.into_iter().for_each(|entry| self.remove(entry));
+            new.into_iter().for_each(|entry| self.put(entry, IVec::default()));
         }
-        self.batch.insert(key.clone(), value);
+        self.put(key.clone(), value);
         self.heads.insert(key, Some(head));
     }
 
     fn remove_from_tree(&mut self, key: &IVec, before: Option<&Head>) {
         let Some(head) = before.filter(|head| !head.journaled) else { return };
-        index_entry(keys::place(key), head).into_iter().for_each(|entry| self.batch.remove(entry));
-        self.batch.remove(key.clone());
+        index_entry(keys::place(key), head).into_iter().for_each(|entry| self.remove(entry));
+        self.remove(key.clone());
     }
 
     /// Moves what is left of the journal's oldest block to the tree, if the journal has grown too heavy. Comes before everything else in a

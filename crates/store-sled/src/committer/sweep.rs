@@ -1,5 +1,7 @@
 //! Sweeping: from the index of the journal, and the lists of what expires in the tree, to the records that are due.
 
+use std::ops::Bound;
+
 use matrix_2fa_core::Timestamp;
 use matrix_2fa_store::{Expected, StoreError};
 use sled::IVec;
@@ -8,13 +10,17 @@ use super::group::Group;
 use crate::{
     expiry::{self, Item},
     keys,
+    overlay::prefixed,
     prepared::PreparedRecord,
+    unavailable,
 };
 
 /// Items that a sweep reads beyond twice its limit.
 const SWEPT_AHEAD: usize = 1024;
 /// Batches of lists that one sweep reads at most.
 const SWEEP_ROUNDS: usize = 64;
+/// Lists that are read at once.
+const LISTS: usize = 64;
 
 impl Group<'_> {
     /// Deletes up to `limit` records that are due, oldest first.
@@ -42,24 +48,29 @@ impl Group<'_> {
 
     /// Takes lists whose first item is due. They overlap, so more are taken than are needed, to find the oldest; but not without end.
     fn due(&mut self, now: Timestamp, limit: usize) -> Result<Vec<Item>, StoreError> {
-        // They are read from the tree, so what was staged before must be there.
-        self.apply().map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        // They are read as others see them, so what was staged before must be there.
+        self.apply().map_err(unavailable)?;
         let (mut due, mut found) = (Vec::new(), false);
-        for entry in self.shared.db.scan_prefix(keys::EXPIRIES) {
-            let (key, list) = entry.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-            let enough = due.len() >= limit.saturating_mul(2).saturating_add(SWEPT_AHEAD);
-            if enough || keys::first_expiry(&key).is_none_or(|first| first > now) {
-                break;
-            }
-            match expiry::items(&list) {
-                Ok(items) => {
-                    found = found || items.iter().any(|item| item.at <= now);
-                    due.extend(items);
-                    self.batch.remove(key);
-                    self.dirty = true;
+        let mut range = prefixed(keys::EXPIRIES);
+        'lists: loop {
+            let lists = self.shared.range(&range, LISTS)?;
+            let Some((last, _)) = lists.last() else { break };
+            range.0 = Bound::Excluded(last.to_vec());
+            for (key, list) in lists {
+                let enough = due.len() >= limit.saturating_mul(2).saturating_add(SWEPT_AHEAD);
+                if enough || keys::first_expiry(&key).is_none_or(|first| first > now) {
+                    break 'lists;
                 }
-                // It stays where it is, and must not keep the others from being swept.
-                Err(error) => tracing::error!(%error, "a list of expiring records cannot be read"),
+                match expiry::items(&list) {
+                    Ok(items) => {
+                        found = found || items.iter().any(|item| item.at <= now);
+                        due.extend(items);
+                        self.remove(key);
+                        self.dirty = true;
+                    }
+                    // It stays where it is, and must not keep the others from being swept.
+                    Err(error) => tracing::error!(%error, "a list of expiring records cannot be read"),
+                }
             }
         }
         for (at, place) in self.shared.journal().due(now, limit) {

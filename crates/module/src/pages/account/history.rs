@@ -14,8 +14,11 @@ pub(super) struct When {
 /// One line of the history.
 pub(super) struct Line {
     pub(super) what: String,
+    /// When it happened last.
     pub(super) when: When,
     pub(super) address: Option<String>,
+    /// How often it happened in a row, from this address.
+    pub(super) times: usize,
 }
 
 impl When {
@@ -29,9 +32,20 @@ impl When {
 }
 
 impl Line {
-    pub(super) fn of(words: &Words, event: Event) -> Option<Self> {
-        let what = in_words(words, &event.kind)?;
-        Some(Self { what, when: When::at(event.at), address: event.origin.ip })
+    /// The newest `limit` lines of events, the newest first. What happened again and again from one place is one line, or a guesser would
+    /// push everything else off the page.
+    pub(super) fn all(words: &Words, events: Vec<Event>, limit: usize) -> Vec<Self> {
+        let mut lines: Vec<Self> = Vec::new();
+        for event in events {
+            let Some(what) = in_words(words, &event.kind) else { continue };
+            let full = lines.len() == limit;
+            match lines.last_mut() {
+                Some(last) if last.what == what && last.address == event.origin.ip => last.times += 1,
+                _ if full => break,
+                _ => lines.push(Self { what, when: When::at(event.at), address: event.origin.ip, times: 1 }),
+            }
+        }
+        lines
     }
 }
 

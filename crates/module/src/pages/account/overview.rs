@@ -58,8 +58,8 @@ impl Owner<'_> {
         let (engine, words, account) = (self.module.engine(), &self.visitor.words, &self.account);
         let standing = engine.standing(&self.user).await?;
         let policy = standing.policy;
-        // Some events have no line of their own.
-        let events = engine.events(&self.user, 2 * LINES).await?;
+        // Some events have no line of their own, and some share one.
+        let events = engine.events(&self.user, 3 * LINES).await?;
         let rows = account.authenticators().iter().map(|one| Row {
             name: &one.name,
             link: self.link(&Place::One(one.id.clone())),
@@ -79,7 +79,7 @@ impl Owner<'_> {
             may_turn_off: account.is_enrolled() && policy != Policy::Required,
             authenticators: rows.collect(),
             remaining: account.is_enrolled().then(|| words.count("recovery-left", remaining)),
-            events: events.into_iter().filter_map(|event| Line::of(words, event)).take(LINES).collect(),
+            events: Line::all(words, events, LINES),
             links: Links {
                 add: self.link(&Place::Add),
                 new_phone: self.link(&Place::NewPhone),

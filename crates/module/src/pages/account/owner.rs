@@ -67,8 +67,7 @@ impl<'a> Owner<'a> {
     ) -> Result<Option<Self>, Trouble> {
         let Some(id) = visitor.cookie(site, COOKIE) else { return Ok(None) };
         let Some(session) = module.engine().page_session(&id).await? else { return Ok(None) };
-        let PageState { purpose: Purpose::Account, user: Some(user), epoch, factor, proved_at: Some(_), .. } =
-            &session.state
+        let PageState { purpose: Purpose::Account, user: Some(user), epoch, proved_at: Some(_), .. } = &session.state
         else {
             return Ok(None);
         };
@@ -76,11 +75,7 @@ impl<'a> Owner<'a> {
             return Ok(None);
         }
         let account = module.engine().account(user).await?;
-        let outdated = match factor {
-            None => account.is_enrolled(),
-            Some((_, at)) => !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > *at),
-        };
-        if outdated {
+        if session.state.is_outdated_by(&account) {
             return Ok(None);
         }
         let user = user.clone();
@@ -185,7 +180,7 @@ impl<'a> Owner<'a> {
         }
         let code = self.visitor.field("code");
         let next = PageState { factor: Some((factor::stage_of(code), now)), ..next };
-        let (next, renewal) = engine.page_renewal(&self.session, next)?;
+        let (next, renewal) = engine.page_renewal(&self.session, next).await?;
         let from = Origination { page: None, ..self.origination("account", Proof::default()) };
         match factor::check(self.module, words, &self.user, &from, code, renewal).await? {
             Checked::Right => Ok(self.keep(self.on(), &next.id)),

@@ -1,0 +1,85 @@
+//! Brings into the tree what the redo log has: many groups at once, each key once and in order, on a thread of its own. Until that is
+//! durable the log keeps everything; so nothing here must be whole, and doing it twice does no harm.
+
+use std::{
+    fs::File,
+    sync::{Arc, PoisonError, mpsc},
+    thread,
+};
+
+use sled::{Batch, Db};
+
+use crate::{
+    committer::PanicGuard,
+    keys,
+    overlay::Layer,
+    shared::{Damage, Shared},
+};
+
+/// Bytes of a batch. Readers of the tree wait while one is applied. The log would do any half of it again; but what sled recovers is whole
+/// batches, so that it never has to go on with a node that was half split or merged.
+const BATCH: usize = 64 * 1024;
+
+/// Bytes that are written before the tree is synced. sled writes into segments that it no longer needs as soon as it has flushed what took
+/// their place; so the less there is that a power cut could take of that, the better.
+const AT_ONCE: usize = 512 * 1024;
+
+/// Moves layers until nobody sends any more, or the store has failed. Tells of each.
+pub fn run(shared: &Shared, layers: &mpsc::Receiver<Arc<Layer>>, done: &mpsc::Sender<()>) {
+    let _guard = PanicGuard(shared);
+    for layer in layers {
+        if shared.writable().is_err() || moved(shared, &layer).is_err() || done.send(()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Moves a layer, which the overlay then has no more.
+pub fn moved(shared: &Shared, layer: &Layer) -> Result<(), Arc<sled::Error>> {
+    move_into_tree(&shared.db, &shared.file, layer.changes.iter(), layer.last)
+        .map_err(|error| shared.fail(Damage::Unknown, error))?;
+    let gone = {
+        let _exclusive = shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        shared.overlay_mut().moved()
+    };
+    // Freed here, and not under the lock.
+    drop(gone);
+    Ok(())
+}
+
+/// Makes these changes in the tree, durably, and then says that it has all groups up to `last`.
+pub fn move_into_tree<'a>(
+    db: &Db,
+    file: &File,
+    changes: impl Iterator<Item = (&'a sled::IVec, &'a Option<sled::IVec>)>,
+    last: u64,
+) -> Result<(), sled::Error> {
+    let sync = || -> Result<(), sled::Error> {
+        db.flush()?;
+        Ok(file.sync_data()?)
+    };
+    let apply = |batch: &mut Batch| db.apply_batch(std::mem::take(batch));
+    let mut batch = Batch::default();
+    let (mut staged, mut unsynced) = (0, 0);
+    for (key, value) in changes {
+        match value {
+            Some(value) => batch.insert(key, value),
+            None => batch.remove(key),
+        }
+        staged += key.len() + value.as_ref().map_or(0, |value| value.len());
+        if staged > BATCH {
+            apply(&mut batch)?;
+            unsynced += std::mem::take(&mut staged);
+            thread::yield_now();
+        }
+        if unsynced > AT_ONCE {
+            sync()?;
+            unsynced = 0;
+        }
+    }
+    apply(&mut batch)?;
+    sync()?;
+    batch.insert(keys::GROUP, &last.to_be_bytes());
+    apply(&mut batch)?;
+    sync()
+}
