@@ -17,6 +17,8 @@
 //!   fails if `CONFORMANCE_STRICT=1`.
 //! * **Which store?** That of the data folder; with `MATRIX_2FA_TEST_DATABASE=1` (`cargo xtask conformance --database`) every server has a database
 //!   of its own in a PostgreSQL that the suite starts. Replicas over one database are [`Server::replica`].
+//! * **Which homeserver?** Our own; with `MATRIX_2FA_TEST_GATEWAY=1` (`cargo xtask conformance --gateway`) a gateway before a real Synapse, in the same
+//!   tests. [`Server::gateway`] is always that.
 //! * **Time** stands still unless a test moves it ([`Server::advance`], [`Server::set_clock`]). No test sleeps.
 //! * **Codes** come from `oathtool`, a process for each one. [`Phone::code`] never shows the same step twice, and moves the server's
 //!   clock when it has run out of steps; on a real clock three steps are open at a time: the enrollment takes the first, so a test has two.
@@ -34,6 +36,8 @@ mod process;
 mod request;
 mod schema;
 mod server;
+mod stub;
+mod synapse;
 mod user;
 
 pub use answer::Answer;
@@ -45,6 +49,8 @@ pub use phone::{Phone, oathtool};
 pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};
+pub use stub::{Asked, Reply, Stub};
+pub use synapse::synapse;
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

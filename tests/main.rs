@@ -11,6 +11,8 @@
 //!   [`operators`] is keys, backups and what a restore forgets; [`readme`] is the walk of the README;
 //!   [`edges`] is the map of the crates.
 //! * [`crash`] kills servers at random moments, and shows that it would find five faults.
+//! * [`gateway`] is `matrix-2fa gateway` before a real Synapse: logins, guarded operations, other doors, and what a plain user sees of it.
+//! * [`gateway_stub`] is the same before upstreams that no homeserver would be: raw bytes, mangled logins, the net, streams, kills.
 //! * [`pages`] is the hosted pages, rule by rule; [`browser`] drives them in a real chromium.
 //! * [`transcripts`] plays `spec/vectors/uia-transcripts.json`, request by request.
 //!
@@ -30,6 +32,8 @@ mod codes;
 mod command;
 mod crash;
 mod edges;
+mod gateway;
+mod gateway_stub;
 mod harness;
 mod limits;
 mod logs;

@@ -21,6 +21,7 @@ use super::{
     database::cluster,
     process::{Process, clean_command, server_binary, spawn},
     request::http_client,
+    synapse::synapse,
 };
 
 /// What a test needs beyond HTTP.
@@ -57,6 +58,8 @@ struct Inner {
 /// What a server of our own stands on.
 #[derive(Clone, Copy, Default)]
 struct Ground<'a> {
+    /// The homeserver behind it, if it is a gateway.
+    upstream: Option<&'a str>,
     database: Option<&'a str>,
     /// A folder of key files to copy, instead of a new one.
     keys: Option<&'a Path>,
@@ -95,24 +98,44 @@ impl Server {
     /// Starts `binary` on a free port over an empty data folder; and over a new database, if the whole suite is to run over databases.
     pub fn launch(binary: &Path, needs: Needs<'_>) -> Self {
         let database = env::var_os("MATRIX_2FA_TEST_DATABASE").map(|_| cluster().database());
-        Self::launch_on(binary, needs, Ground { database: database.as_deref(), keys: None })
+        let upstream = env::var_os("MATRIX_2FA_TEST_GATEWAY").map(|_| synapse().url());
+        Self::launch_on(
+            binary,
+            needs,
+            Ground { database: database.as_deref(), upstream: upstream.as_deref(), keys: None },
+        )
+    }
+
+    /// A gateway before the Synapse of this run, with these settings.
+    pub fn gateway(settings: &[(&str, &str)]) -> Self {
+        Self::gateway_before(&synapse().url(), settings)
+    }
+
+    /// A gateway before this homeserver.
+    pub fn gateway_before(upstream: &str, settings: &[(&str, &str)]) -> Self {
+        let ground = Ground { upstream: Some(upstream), ..Ground::default() };
+        Self::launch_on(&server_binary("MATRIX_2FA_BIN_TEST_CLOCK"), Needs::Settings(settings), ground)
     }
 
     /// Starts `binary` over this database.
     pub fn launch_over(binary: &Path, needs: Needs<'_>, database: &str) -> Self {
-        Self::launch_on(binary, needs, Ground { database: Some(database), keys: None })
+        Self::launch_on(binary, needs, Ground { database: Some(database), ..Ground::default() })
     }
 
     /// Starts another server over the database of this one, with the same key.
     pub fn replica(&self, binary: &Path, needs: Needs<'_>) -> Self {
         let keys = self.data_folder().join("keys");
-        Self::launch_on(binary, needs, Ground { database: self.0.database.as_deref(), keys: Some(&keys) })
+        Self::launch_on(
+            binary,
+            needs,
+            Ground { database: self.0.database.as_deref(), keys: Some(&keys), ..Ground::default() },
+        )
     }
 
     /// Starts another server over this database, with the keys of this one.
     pub fn moved_to(&self, binary: &Path, needs: Needs<'_>, database: &str) -> Self {
         let keys = self.data_folder().join("keys");
-        Self::launch_on(binary, needs, Ground { database: Some(database), keys: Some(&keys) })
+        Self::launch_on(binary, needs, Ground { database: Some(database), keys: Some(&keys), ..Ground::default() })
     }
 
     fn launch_on(binary: &Path, needs: Needs<'_>, ground: Ground<'_>) -> Self {
@@ -130,7 +153,11 @@ impl Server {
             }
             _ => clean_command(binary),
         };
-        command.args(["serve", "--listen", "127.0.0.1:0", "--server-name", "localhost", "--data"]).arg(data);
+        match ground.upstream {
+            Some(upstream) => command.args(["gateway", "--upstream", upstream]),
+            None => command.args(["serve", "--server-name", "localhost"]),
+        };
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data);
         ground.database.map(|database| command.env("MATRIX_2FA_DATABASE", database));
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         match needs {

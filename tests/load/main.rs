@@ -1,8 +1,9 @@
-//! What `tests/load/run.sh` measures with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
+//! What `tests/load/run.sh` and `postgres.sh` measure with: a bare echo server, the module alone over the embedded store, the store alone, and a folder
 //! full of users who are one code away from a login.
 //!
 //! ```text
 //! load echo                       a JSON echo
+//! load database                   a PostgreSQL; prints the address of an empty database for each line of its input
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
@@ -75,6 +76,15 @@ async fn database(address: &str) -> Result<Opened, Failure> {
     Ok((Arc::new(store), clock))
 }
 
+fn databases() -> Result<(), Failure> {
+    let cluster = matrix_2fa_store_postgres::cluster::Cluster::start();
+    for line in std::io::stdin().lines() {
+        line?;
+        println!("{}", cluster.database());
+    }
+    Ok(())
+}
+
 /// One worker: the server is measured on one core. The committing thread shares it.
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> Result<(), Failure> {
@@ -84,6 +94,7 @@ async fn main() -> Result<(), Failure> {
         ["echo"] => return serve::echo().await,
         ["memory", data, users] => return memory::run(Path::new(data), users.parse()?).await,
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
+        ["database"] => return databases(),
         _ => {
             return Err(
                 "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE | memory DATA USERS".into()

@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
 };
 use matrix_2fa::ClientAddress;
 use tokio::{
@@ -22,6 +22,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Connections at a time; more wait to be accepted. Well below what a process may open by default on today's systems.
 const CONNECTIONS: usize = 10_000;
+
+/// A head is at most so large, and so much of a body is read at once.
+const BUFFER: usize = 64 * 1024;
 
 /// How long to wait when the system has no descriptors left.
 const EXHAUSTED: Duration = Duration::from_millis(500);
@@ -73,16 +76,16 @@ fn connection(
     peer: SocketAddr,
     routes: Router,
     proxies: Arc<Proxies>,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+) -> impl hyper_util::server::graceful::GracefulConnection {
     // Answers are small and complete: waiting for more to send only delays them. Without it they are late, not wrong.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let client = ClientAddress(proxies.client(peer.ip(), request.headers()));
+        proxies.forget_claims(peer.ip(), request.headers_mut());
         request.extensions_mut().insert(client);
         routes.clone().oneshot(request.map(Body::new))
     });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
+    builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
 }

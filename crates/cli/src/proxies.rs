@@ -48,6 +48,14 @@ impl Proxies {
         client
     }
 
+    /// Takes what only a proxy that is trusted may say about a request out of it: where it was sent.
+    pub fn forget_claims(&self, peer: IpAddr, headers: &mut HeaderMap) {
+        if !self.trusts(peer.to_canonical()) {
+            headers.remove("x-forwarded-proto");
+            headers.remove("x-forwarded-host");
+        }
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }

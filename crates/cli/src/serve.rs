@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use matrix_2fa::{Homeserver, TwoFactor};
+use matrix_2fa::TwoFactor;
 use matrix_2fa_engine::Engine;
-use matrix_2fa_gateway::UpstreamHomeserver;
+use matrix_2fa_gateway::{Found, UpstreamHomeserver};
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
@@ -55,10 +55,7 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let upstream = match front {
             Front::Homeserver => None,
-            Front::Gateway => {
-                let opened = UpstreamHomeserver::open(settings.gateway()?).await;
-                Some(Arc::new(opened.map_err(|error| Failure::because(&error))?))
-            }
+            Front::Gateway => Some(Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?),
         };
         if let Some(upstream) = &upstream {
             upstream.server_name().clone_into(&mut settings.server_name);
@@ -70,7 +67,7 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     served
 }
 
-async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -> Result<(), Failure> {
+async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
     let watched = match numbers::listen(settings).await? {
@@ -100,16 +97,20 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
         })
     };
     let module = settings.module(address)?;
-    let (two_factor, routes, told) = match upstream {
-        Some(upstream) => {
+    let (two_factor, routes, upstream, told) = match upstream {
+        Some(found) => {
+            let (clock, random) = (Arc::clone(engine.clock()), Arc::clone(engine.random()));
+            let upstream = Arc::new(UpstreamHomeserver::new(found, clock, random));
             let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
             let told = Arc::clone(&upstream) as Arc<dyn Homeserver>;
-            (Arc::clone(&two_factor), matrix_2fa_gateway::app(upstream, two_factor), told)
+            let routes = matrix_2fa_gateway::app(Arc::clone(&upstream), Arc::clone(&two_factor));
+            (two_factor, routes, Some(upstream), told)
         }
         None => {
             let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, module);
             let told = Arc::clone(&host) as Arc<dyn Homeserver>;
-            (Arc::clone(&two_factor), app(Arc::clone(&host), two_factor), told)
+            let routes = app(Arc::clone(&host), Arc::clone(&two_factor));
+            (two_factor, routes, None, told)
         }
     };
     let courier = courier(settings, &two_factor, &told)?;
@@ -131,7 +132,7 @@ async fn serve(settings: &Settings, upstream: Option<Arc<UpstreamHomeserver>>) -
         tokio::spawn(time_source::watch(source));
     }
     let health = numbers::health(Arc::clone(&store));
-    let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), Arc::clone(&two_factor)));
+    let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), upstream, two_factor));
     let routes = routes.merge(clock_routes).merge(health);
     let stop = stop_signal()?;
     let stopping = async move {
@@ -215,11 +216,19 @@ fn reload_at_hangup(data: Data) -> Result<impl Future<Output = ()> + Send + 'sta
 }
 
 /// Frees what has expired, and finishes deactivations that were cut short.
-async fn sweep(store: Arc<dyn Store>, host: Arc<LocalHomeserver>, two_factor: Arc<TwoFactor>) {
+async fn sweep(
+    store: Arc<dyn Store>,
+    host: Arc<LocalHomeserver>,
+    upstream: Option<Arc<UpstreamHomeserver>>,
+    two_factor: Arc<TwoFactor>,
+) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        if let Some(upstream) = &upstream {
+            upstream.tidy();
+        }
         if finish_forgetting(&host, &two_factor).await.is_err() {
             tracing::warn!("not every deactivated user is forgotten yet; it is tried again");
         }

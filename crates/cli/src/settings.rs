@@ -14,7 +14,7 @@ pub use flags::{DataFlags, Flags};
 pub use notices::Addresses;
 pub use secret_url::{DatabaseUrl, MailUrl};
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use groups::Groups;
 use lifetime::Lifetime;
@@ -22,7 +22,7 @@ use limits::{LockAt, Span};
 use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, Rules, StagePrefix};
 use matrix_2fa_engine::{AlarmSettings, EngineSettings};
-use matrix_2fa_gateway::GatewaySettings;
+use matrix_2fa_gateway::{GatewaySettings, Opened};
 use matrix_2fa_homeserver::HomeserverSettings;
 use networks::Networks;
 use serde::Deserialize;
@@ -83,6 +83,9 @@ pub struct Settings {
     pub server_name: String,
     #[serde(default)]
     pub upstream: Option<String>,
+    pub upstream_timeout: u64,
+    pub open_admin_api: bool,
+    pub open_oauth: bool,
     pub pages_in_login: bool,
     pub open_registration: bool,
     pub policy: Policy,
@@ -229,6 +232,11 @@ impl Settings {
             server_name: Some(self.server_name.clone()).filter(|name| *name != flags::SERVER_NAME),
             public_base_url: self.base_url(),
             pages_in_login: self.pages_in_login,
+            opened: Opened { admin: self.open_admin_api, oauth: self.open_oauth },
+            upstream_timeout: match self.upstream_timeout {
+                1..=86_400 => Duration::from_secs(self.upstream_timeout),
+                _ => return Err(Failure::start("upstream_timeout: write a number of seconds from 1 to 86400")),
+            },
         })
     }
 

@@ -430,3 +430,16 @@ fn a_database_that_cannot_be_used_is_one_line_without_its_password() {
     fs::write(&file, "database_connections = 1").expect("writes");
     refuses(program(folder.path()).arg("serve"), &["database_connections", "two"]);
 }
+
+#[test]
+fn a_gateway_names_what_it_needs_of_its_homeserver() {
+    let folder = folder();
+    refuses(program(folder.path()).arg("gateway"), &["upstream:", "--upstream http://"]);
+    refuses(
+        program(folder.path()).args(["gateway", "--upstream", "https://example.org"]),
+        &["upstream:", "http://127"],
+    );
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
+    let upstream = format!("http://{nobody}");
+    refuses(program(folder.path()).args(["gateway", "--upstream", &upstream]), &["server name", "set server_name"]);
+}

@@ -144,6 +144,11 @@ impl LiveSession {
         Self { id, state, version, stored }
     }
 
+    /// Is the other one the same session in the same state?
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.version == other.version
+    }
+
     /// Has it moved since it was stored?
     pub fn is_changed(&self) -> bool {
         self.stored != progress_of(&self.state)

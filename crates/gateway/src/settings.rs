@@ -11,6 +11,10 @@ pub struct GatewaySettings {
     pub public_base_url: Option<String>,
     /// Does `GET /login` offer our pages?
     pub pages_in_login: bool,
+    /// What of the upstream's is reachable although it is closed by default.
+    pub opened: crate::Opened,
+    /// How long the upstream may be silent.
+    pub upstream_timeout: std::time::Duration,
 }
 
 /// Why a gateway cannot start.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::http::request::Parts;
 use matrix_2fa::{
     engine::Random,
-    homeserver::{Homeserver, HostError, Requester},
+    homeserver::{Homeserver, HostError, PreparedLogin, Requester},
     request::access_token,
 };
 use matrix_2fa_core::{Clock, Timestamp};
@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    logins::LoginRequest,
+    devices::Uncounted,
+    logins::{LoginRequest, Planned, Room},
     names,
     password::Passwords,
     records::{self, DEVICE, Device, META, Stored, USER, User, device_key},
@@ -39,12 +40,20 @@ pub struct LocalHomeserver {
     clock: Arc<dyn Clock>,
     server: OwnedServerName,
     closing: watch::Sender<bool>,
-    turns: Vec<Mutex<()>>,
-    places: RandomState,
+    places: Box<[Place; PLACES]>,
+    place_of: RandomState,
 }
 
-/// Places in which writers of one user's records queue, first come first served.
-const TURNS: usize = 1024;
+/// Places that users share.
+const PLACES: usize = 1024;
+
+/// What is kept in memory for the users of one place.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// Writers of one user's records queue here, first come first served.
+    turn: Mutex<()>,
+    pub uncounted: Uncounted,
+}
 
 impl LocalHomeserver {
     /// Opens the homeserver in `store`. A store that was made for another server name is refused: every id in it would be wrong.
@@ -67,8 +76,8 @@ impl LocalHomeserver {
             clock,
             server,
             closing: watch::Sender::new(false),
-            turns: (0..TURNS).map(|_| Mutex::new(())).collect(),
-            places: RandomState::new(),
+            places: Box::new(std::array::from_fn(|_| Place::default())),
+            place_of: RandomState::new(),
         })
     }
 
@@ -114,11 +123,13 @@ impl LocalHomeserver {
     where
         F: Future<Output = Result<Option<T>, HostError>>,
     {
-        let _turn = match self.turns.get(self.places.hash_one(user) as usize % TURNS) {
-            Some(place) => Some(place.lock().await),
-            None => None,
-        };
+        let _turn = self.place(user).turn.lock().await;
         until_committed(attempt).await
+    }
+
+    pub(crate) fn place(&self, user: &str) -> &Place {
+        let [first, ..] = &*self.places;
+        self.places.get(self.place_of.hash_one(user) as usize % PLACES).unwrap_or(first)
     }
 
     /// One atomic step. `None` is a conflict: load again and decide again.
@@ -203,6 +214,16 @@ impl Homeserver for LocalHomeserver {
 
     async fn login_epoch(&self, user: &str) -> Result<u64, HostError> {
         Ok(self.user(user).await?.map_or(0, |stored| stored.value.epoch))
+    }
+
+    async fn prepare_login(
+        &self,
+        user: &str,
+        request: &Map<String, Value>,
+    ) -> Result<Option<PreparedLogin>, HostError> {
+        let Planned { epoch, login, changes } =
+            self.plan(user, &LoginRequest::read(request)?, Room::NowAndThen).await?;
+        Ok(Some(PreparedLogin { epoch, changes, answer: login.into_json() }))
     }
 
     async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError> {

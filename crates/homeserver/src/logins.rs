@@ -70,6 +70,21 @@ pub(crate) struct Login {
     pair: TokenPair,
 }
 
+/// How strictly the devices of a user are counted before there is one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Counted,
+    NowAndThen,
+}
+
+/// A login that is not committed yet.
+pub(crate) struct Planned {
+    /// The user's, when it was planned.
+    pub epoch: u64,
+    pub login: Login,
+    pub changes: Vec<RecordChange>,
+}
+
 /// Fresh tokens.
 pub(crate) struct TokenPair {
     pub access: String,
@@ -121,22 +136,33 @@ impl LocalHomeserver {
     }
 
     async fn try_log_in(&self, user: &str, request: &LoginRequest, epoch: u64) -> Result<Option<Login>, HostError> {
-        let User { generation, epoch: present, .. } = self.active_user(user).await?.value;
-        if present != epoch {
+        let planned = self.plan(user, request, Room::Counted).await?;
+        if planned.epoch != epoch {
             return Err(forbidden("The password was changed or all sessions were ended meanwhile. Log in again."));
         }
+        Ok(self.commit(planned.changes).await?.map(|()| planned.login))
+    }
+
+    /// Everything of a login but its commit. Whoever ends all sessions before that commit ends this login too: its tokens have the number
+    /// that the user had before.
+    pub(crate) async fn plan(&self, user: &str, request: &LoginRequest, room: Room) -> Result<Planned, HostError> {
+        let User { generation, epoch, .. } = self.active_user(user).await?.value;
         let known = match &request.device_id {
             Some(id) => records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, id)).await?,
             None => None,
         };
-        let mut changes = if known.is_none() { self.make_room(user).await? } else { Vec::new() };
         let takes_over = known.is_some();
+        let mut changes = match room {
+            _ if takes_over => Vec::new(),
+            Room::Counted => self.make_room(user).await?,
+            Room::NowAndThen => self.make_room_now_and_then(user).await?,
+        };
         let (login, change) = self.plan_login(user, generation, request, known)?;
         changes.push(change);
         if takes_over {
             changes.extend(self.keep_keys(user, &login).await?);
         }
-        Ok(self.commit(changes).await?.map(|()| login))
+        Ok(Planned { epoch, login, changes })
     }
 
     /// The change that makes a login; `known` is the device that it takes over.

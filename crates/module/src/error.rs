@@ -191,6 +191,7 @@ impl From<HostError> for ApiError {
             HostError::Refused { status, errcode, error } => {
                 Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), errcode, error)
             }
+            HostError::Answered(answer) => answer,
             HostError::Overloaded { retry_after } => Self::limited(retry_after, "The server is busy. Try again."),
             HostError::Unavailable(_) => Self::unavailable(&error),
         }

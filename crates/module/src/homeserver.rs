@@ -1,6 +1,9 @@
 //! What a homeserver gives us: six small things, 40 to 80 lines in the host.
 
+use std::fmt;
+
 use async_trait::async_trait;
+use matrix_2fa_store::RecordChange;
 use serde_json::{Map, Value};
 
 /// Who sent a request, as its access token says.
@@ -49,6 +52,9 @@ pub enum HostError {
         /// What the user should do.
         error: String,
     },
+    /// The host refuses with a whole answer that is not ours to word: that of the homeserver behind it.
+    #[error("{0}")]
+    Answered(crate::ApiError),
     /// Too much at once: 429 `M_LIMIT_EXCEEDED`.
     #[error("too many requests at once")]
     Overloaded {
@@ -58,6 +64,22 @@ pub enum HostError {
     /// The host cannot tell: 503. Never read as "no".
     #[error("the homeserver does not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A login that is ready, and of which nothing exists yet.
+pub struct PreparedLogin {
+    /// The user's [epoch](Homeserver::login_epoch), read before anything else of it. A login that was proved under another one is not made.
+    pub epoch: u64,
+    /// What makes the device and its tokens. Their expectations are all that stands between two logins on one device.
+    pub changes: Vec<RecordChange>,
+    /// The JSON answer of `POST /login`, for when the changes are durable; it has the `device_id`.
+    pub answer: Value,
+}
+
+impl fmt::Debug for PreparedLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedLogin").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 /// The homeserver behind the module.
@@ -76,6 +98,18 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Is this the user's password? No device, no token, no other effect. A user who does not exist, or cannot log in, is `false`, and
     /// costs the same time.
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError>;
+
+    /// The host's own answer to a wrong password, for a host whose users shall see no difference. `None` is ours.
+    fn wrong_password(&self) -> Option<crate::ApiError> {
+        None
+    }
+
+    /// Can the host still do what this user's first factor was proved for? A host that repeats the password to a server behind it holds it for
+    /// some minutes, in its process. It is asked before a code is evaluated, so that a restart costs nobody a code; after a no the
+    /// password must be sent again. The default needs nothing.
+    async fn remembers(&self, _user: &str) -> Result<bool, HostError> {
+        Ok(true)
+    }
 
     /// Ends every access token of the user but those of the device `keep`.
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;
@@ -113,8 +147,21 @@ pub trait Homeserver: Send + Sync + 'static {
         Ok(0)
     }
 
-    /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the login body without credentials
-    /// (`device_id`, `initial_device_display_name`, `refresh_token`). Called only where the module owns `POST /login`.
+    /// The login that [`create_login`](Self::create_login) would make, as changes of the engine's own store: they join the commit that burns
+    /// a TOTP code, so that there is never a code without its login or a login without its code, and only one commit to wait for. It is called
+    /// before the code is judged and dropped if that is wrong, so it must not have any effect; a refusal is told only to who had the right
+    /// code. The default, `None`, is for hosts that keep their devices elsewhere.
+    async fn prepare_login(
+        &self,
+        _user: &str,
+        _request: &Map<String, Value>,
+    ) -> Result<Option<PreparedLogin>, HostError> {
+        Ok(None)
+    }
+
+    /// Makes the login if the user's epoch still is `epoch`: device, access token, and the JSON answer of `POST /login`. `request` is the
+    /// login body without names and credentials (`device_id`, `initial_device_display_name`, `refresh_token`, and what a client adds). Called only where the module owns
+    /// `POST /login`, and only for a login that was not [prepared](Self::prepare_login).
     async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError>;
 }
 

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     ApiError, TwoFactor,
-    login::{Guard, Proved, wrong_password},
+    login::{Guard, Proved},
     password,
     uia::{auth::Auth, challenge::Refusal},
 };
@@ -215,7 +215,7 @@ impl SecondFactor for TwoFactor {
 
     async fn login(&self, cx: &LoginContext<'_>, body: &Map<String, Value>) -> Result<Proved, ApiError> {
         let from = Origination { client: cx.client, operation: Some("login".to_owned()), ..Origination::default() };
-        let guard = Guard { module: self, from };
+        let guard = Guard { module: self, from, makes_logins: false };
         match (cx.user, cx.candidate.and_then(|candidate| candidate.code.as_ref())) {
             (None, _) => guard.prove(body.clone()).await,
             (Some(user), None) => {
@@ -223,7 +223,7 @@ impl SecondFactor for TwoFactor {
                 guard.prove_after(user, Stage::Password, body.clone()).await
             }
             // The password was right only without its tail, so for a user without a factor the field was simply wrong.
-            (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(wrong_password()),
+            (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(self.wrong_password()),
             (Some(user), Some((stage, code))) => {
                 let epoch = self.host.login_epoch(user).await?;
                 guard.with_code(user, epoch, *stage, code, body.clone()).await

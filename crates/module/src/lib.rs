@@ -114,7 +114,7 @@ mod routes;
 pub mod uia;
 
 pub use error::ApiError;
-pub use homeserver::{ClientAddress, Homeserver, HostError, Requester, RequesterKind};
+pub use homeserver::{ClientAddress, Homeserver, HostError, PreparedLogin, Requester, RequesterKind};
 pub use hooks::SecondFactor;
 pub use limits::AddressLimit;
 pub use login::Proved;

@@ -10,6 +10,7 @@
 //! A code counts only in the request that carries it: a login session has no fallback page and a poll never proves a login.
 
 mod form;
+mod making;
 
 use std::fmt;
 
@@ -18,6 +19,8 @@ use matrix_2fa_engine::{Origination, sessions::LiveSession};
 use serde_json::{Map, Value};
 
 pub(crate) use form::Form;
+use making::LastStage;
+pub(crate) use making::for_the_host;
 
 use crate::{
     ApiError, TwoFactor,
@@ -41,6 +44,8 @@ pub struct Proved {
     pub factor: Option<Stage>,
     /// [`Homeserver::login_epoch`](crate::Homeserver::login_epoch) when the first factor was proved.
     pub epoch: u64,
+    /// The answer of a login that was made in the commit of its code.
+    made: Option<Value>,
 }
 
 impl fmt::Debug for Proved {
@@ -49,14 +54,27 @@ impl fmt::Debug for Proved {
     }
 }
 
+impl Proved {
+    /// The answer of a login that exists already, once.
+    pub(crate) fn take_made(&mut self) -> Option<Value> {
+        self.made.take()
+    }
+}
+
 /// The guard for one request.
 pub(crate) struct Guard<'a> {
     pub(crate) module: &'a TwoFactor,
     pub(crate) from: Origination,
+    /// `POST /login` is ours: what the host can prepare joins the commit of the code.
+    pub(crate) makes_logins: bool,
 }
 
-pub(crate) fn wrong_password() -> ApiError {
-    ApiError::forbidden("The user name, the password or the code is wrong.")
+impl TwoFactor {
+    /// One answer, whatever of a login was wrong.
+    pub(crate) fn wrong_password(&self) -> ApiError {
+        let ours = || ApiError::forbidden("The user name, the password or the code is wrong.");
+        self.host.wrong_password().unwrap_or_else(ours)
+    }
 }
 
 impl Guard<'_> {
@@ -118,7 +136,7 @@ impl Guard<'_> {
         let user = self.user(&named);
         let epoch = self.module.host.login_epoch(&user).await?;
         let flows = match self.module.check_password(&user, password, self.from.client).await? {
-            PasswordCheck::Wrong => return Err(wrong_password()),
+            PasswordCheck::Wrong => return Err(self.module.wrong_password()),
             PasswordCheck::WithCode { stage, code } => return self.with_code(&user, epoch, stage, &code, body).await,
             PasswordCheck::Right => self.flows(Stage::Password, &user).await?,
         };
@@ -183,22 +201,35 @@ impl Guard<'_> {
         if live.state.operation != operation() {
             return Err(ApiError::forbidden("This session was not opened for a login. Start again without it."));
         }
-        // The host would refuse this login at its end, when a code was spent on it.
-        if let Some(user) = &live.state.user
-            && self.module.host.login_epoch(user).await? != live.state.epoch
-        {
-            return Err(ApiError::unknown_session());
-        }
         Ok(live)
+    }
+
+    /// A session does not outlive the password that it rests on.
+    async fn must_be_current(&self, session: &Session) -> Result<(), ApiError> {
+        match (session, &session.state().user) {
+            (Session::Stored(live), Some(user)) if self.module.host.login_epoch(user).await? != live.state.epoch => {
+                Err(ApiError::unknown_session())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One stage of a login session.
     async fn step(&self, mut session: Session, auth: &Auth, body: Map<String, Value>) -> Result<Proved, ApiError> {
-        let refused = match auth.stage {
+        let admitted = auth.stage.map(|stage| (stage, session.state().admits(stage)));
+        if let Some((stage, Ok(()))) = admitted
+            && stage.is_second_factor()
+        {
+            // Whether it is current is asked with the plan of the login.
+            let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
+            return self.second(&user, &mut session, stage, auth, body).await;
+        }
+        self.must_be_current(&session).await?;
+        let refused = match admitted {
             None if auth.unknown_type => Refusal::UnknownStage,
             None => Refusal::Nothing,
-            Some(stage) => match session.state().admits(stage) {
-                Ok(()) => return self.admitted(session, stage, auth, body).await,
+            Some((_, admits)) => match admits {
+                Ok(()) => return self.first_of_session(session, auth, body).await,
                 Err(NotNow::Completed) => Refusal::Nothing,
                 Err(NotNow::OutOfOrder) => Refusal::OutOfOrder,
             },
@@ -206,17 +237,13 @@ impl Guard<'_> {
         Err(self.module.challenge(&mut session, refused).await?)
     }
 
-    async fn admitted(
+    /// The password of a session that was opened without one.
+    async fn first_of_session(
         &self,
         mut session: Session,
-        stage: Stage,
         auth: &Auth,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
-        if stage.is_second_factor() {
-            let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
-            return self.second(&user, &mut session, stage, auth, body).await;
-        }
         let named = auth.user.as_deref().ok_or_else(|| ApiError::missing("identifier"))?;
         let password = auth.password.as_deref().ok_or_else(|| ApiError::missing("password"))?;
         let user = self.user(named);
@@ -224,8 +251,10 @@ impl Guard<'_> {
         match self.module.check_password(&user, password, self.from.client).await? {
             PasswordCheck::Wrong => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
             PasswordCheck::WithCode { stage, code } => {
-                match self.module.second_factor_of(&user, &self.from, &session, stage, &code).await? {
-                    true => Ok(Self::proved(&user, epoch, body, Some(stage))),
+                let last = LastStage { user: &user, epoch, stage, code: &code, body: &body };
+                let (verdict, made) = self.judge(&last, &session).await?;
+                match self.module.silently_passed(verdict)? {
+                    true => Ok(Proved { made, ..Self::proved(&user, epoch, body, Some(stage)) }),
                     false => Err(self.module.challenge(&mut session, Refusal::WrongPassword).await?),
                 }
             }
@@ -261,8 +290,25 @@ impl Guard<'_> {
         auth: &Auth,
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
-        self.module.second_factor(user, &self.from, session, stage, auth.code.as_deref()).await?;
-        Ok(Self::proved(user, session.state().epoch, body, Some(stage)))
+        let Some(code) = &auth.code else { return Err(self.module.challenge(session, Refusal::Nothing).await?) };
+        self.reminded(user, session, &body).await?;
+        let epoch = session.state().epoch;
+        let last = LastStage { user, epoch, stage, code, body: &body };
+        let (verdict, made) = self.judge(&last, session).await?;
+        self.module.passed(verdict, session).await?;
+        Ok(Proved { made, ..Self::proved(user, epoch, body, Some(stage)) })
+    }
+
+    /// A host that does not remember the password is given it again, if this request brings it; it is the one that opened the session.
+    async fn reminded(&self, user: &str, session: &mut Session, body: &Map<String, Value>) -> Result<(), ApiError> {
+        if self.module.host.remembers(user).await? {
+            return Ok(());
+        }
+        self.module.admit(self.from.client)?;
+        match string(body, "password")? {
+            Some(password) if self.module.host.verify_password(user, password).await? => Ok(()),
+            Some(_) | None => Err(self.module.challenge(session, Refusal::Forgotten).await?),
+        }
     }
 
     /// A password with a code at its end, whose password was right.
@@ -275,14 +321,16 @@ impl Guard<'_> {
         body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
         let session = Session::Fresh(Box::new(self.state(Some(user), Vec::new(), &body)?));
-        match self.module.second_factor_of(user, &self.from, &session, stage, code).await? {
-            true => Ok(Self::proved(user, epoch, body, Some(stage))),
-            false => Err(wrong_password()),
+        let last = LastStage { user, epoch, stage, code, body: &body };
+        let (verdict, made) = self.judge(&last, &session).await?;
+        match self.module.silently_passed(verdict)? {
+            true => Ok(Proved { made, ..Self::proved(user, epoch, body, Some(stage)) }),
+            false => Err(self.module.wrong_password()),
         }
     }
 
     fn proved(user: &str, epoch: u64, body: Map<String, Value>, factor: Option<Stage>) -> Proved {
-        Proved { user: user.to_owned(), body, factor, epoch }
+        Proved { user: user.to_owned(), body, factor, epoch, made: None }
     }
 
     async fn flows(&self, first: Stage, user: &str) -> Result<Vec<Flow>, ApiError> {
@@ -298,12 +346,6 @@ impl Guard<'_> {
     fn user(&self, named: &str) -> String {
         self.module.host.canonical_user(named).unwrap_or_default()
     }
-}
-
-/// What of a login body the host needs to make the login; everything else was for us.
-pub(crate) fn for_the_host(body: &Map<String, Value>) -> Map<String, Value> {
-    const KEYS: [&str; 3] = ["device_id", "initial_device_display_name", "refresh_token"];
-    KEYS.into_iter().filter_map(|key| Some((key.to_owned(), body.get(key)?.clone()))).collect()
 }
 
 fn operation() -> Operation {

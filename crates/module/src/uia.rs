@@ -210,6 +210,9 @@ impl TwoFactor {
             Stage::Totp | Stage::Recovery => {
                 let user = session.state().user.clone().ok_or_else(ApiError::unknown_session)?;
                 binding::require_secrets(session.state(), body)?;
+                if !self.host.remembers(&user).await? {
+                    return Err(ApiError::unknown_session());
+                }
                 self.second_factor(&user, &cx.origination(), session, stage, auth.code.as_deref()).await?;
                 Ok((Some(stage), Proof::SecondFactor))
             }

@@ -1,4 +1,4 @@
-//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), and for the real clients matrix-nio and
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
 //! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
 //! tests/clients.
 
@@ -25,10 +25,16 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
     debian(shell, "openssl", "openssl", &["version"])?;
     debian(shell, "chromium", "chromium", &["--version"])?;
     debian(shell, "zbarimg", "zbar-tools", &["--version"])?;
-    let python = python(shell, &sources.join("python"), &workspace.folder().join("python"))?;
+    let python = environment(shell, &sources.join("python"), &workspace.folder().join("python"))?;
+    let synapse = environment(shell, &sources.join("synapse"), &workspace.folder().join("synapse"))?;
     let modules = workspace.folder().join("js");
     let node = node(shell, &sources.join("js"), &modules)?;
-    Ok(vec![("MATRIX_2FA_PYTHON", python), ("MATRIX_2FA_NODE", node), ("MATRIX_2FA_JS", modules)])
+    Ok(vec![
+        ("MATRIX_2FA_PYTHON", python),
+        ("MATRIX_2FA_SYNAPSE", synapse),
+        ("MATRIX_2FA_NODE", node),
+        ("MATRIX_2FA_JS", modules),
+    ])
 }
 
 /// Makes the codes of every test.
@@ -56,21 +62,21 @@ fn debian(shell: &Shell, program: &str, package: &str, probe: &[&str]) -> Result
 }
 
 /// A virtual environment with the pinned packages.
-fn python(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
+fn environment(shell: &Shell, source: &Path, folder: &Path) -> Result<PathBuf> {
     let (python, wanted) = (folder.join("bin/python"), source.join("requirements.txt"));
     let stamp = folder.join("requirements.txt");
     if same(&wanted, &stamp) {
         return Ok(python);
     }
     debian(shell, "python3", "python3-venv", &["-c", "import venv, ensurepip"])?;
-    eprintln!("\ninstalling matrix-nio, pyotp and aiosmtpd under {}", folder.display());
-    let why = "cannot install matrix-nio, pyotp and aiosmtpd from PyPI";
-    cmd!(shell, "python3 -m venv --clear {folder}").run().context(why)?;
+    eprintln!("\ninstalling what {} names under {}", wanted.display(), folder.display());
+    let why = || format!("cannot install what {} names from PyPI", wanted.display());
+    cmd!(shell, "python3 -m venv --clear {folder}").run().with_context(why)?;
     cmd!(shell, "{python} -m pip install --quiet --disable-pip-version-check --no-deps --requirement {wanted}")
         .run()
-        .context(why)?;
-    cmd!(shell, "{python} -m pip check").run().context(why)?;
-    shell.copy_file(wanted, stamp)?;
+        .with_context(why)?;
+    cmd!(shell, "{python} -m pip check").run().with_context(why)?;
+    shell.copy_file(&wanted, stamp)?;
     Ok(python)
 }
 

@@ -52,6 +52,9 @@ enum Chore {
         /// Give every server a database of its own in a PostgreSQL that the suite starts, instead of a store in its data folder.
         #[arg(long)]
         database: bool,
+        /// Put every server as a gateway before a real Synapse (installed under target/).
+        #[arg(long)]
+        gateway: bool,
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
@@ -95,7 +98,7 @@ fn main() -> Result<()> {
         Chore::Deny => checks::deny(&workspace),
         Chore::Fuzz { seconds } => proofs::fuzz(&workspace, seconds),
         Chore::Mutants { file } => proofs::mutants(&workspace, file.as_deref()),
-        Chore::Conformance { base_url, strict, database, filter } => {
+        Chore::Conformance { base_url, strict, database, gateway, filter } => {
             let environment = match base_url {
                 Some(url) => vec![("CONFORMANCE_BASE_URL", url.into())],
                 None => servers::build(&workspace)?,
@@ -105,6 +108,9 @@ fn main() -> Result<()> {
             }
             if database {
                 workspace.shell.set_var("MATRIX_2FA_TEST_DATABASE", "1");
+            }
+            if gateway {
+                workspace.shell.set_var("MATRIX_2FA_TEST_GATEWAY", "1");
             }
             conformance(&workspace, environment, filter.as_deref().unwrap_or(ALL_BUT_CRASH))
         }

@@ -58,6 +58,21 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
 
+    /// How long the homeserver behind the gateway may be silent, in seconds [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_timeout: Option<u64>,
+
+    /// Let the administration of the homeserver behind the gateway through (/_synapse/admin and the like) [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_admin_api: Option<bool>,
+
+    /// Let the OAuth 2.0 metadata of the homeserver behind the gateway through: clients then log in without the gateway [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_oauth: Option<bool>,
+
     /// Have the gateway's `GET /login` offer our pages beside what the homeserver offers [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -323,6 +338,9 @@ impl Flags {
             database_connections: Some(16),
             server_name: Some(SERVER_NAME.to_owned()),
             upstream: None,
+            upstream_timeout: Some(300),
+            open_admin_api: Some(false),
+            open_oauth: Some(false),
             pages_in_login: Some(true),
             open_registration: Some(false),
             policy: Some("opt-in".to_owned()),

@@ -11,6 +11,7 @@ use super::*;
 use crate::{PasswordCost, logins::REFRESHABLE_ACCESS};
 
 mod endings;
+mod prepared;
 mod turns;
 
 const ALICE: &str = "@alice:localhost";
@@ -53,6 +54,11 @@ impl House {
             Err(HostError::UnknownToken { soft_logout }) => Err(soft_logout),
             Err(other) => panic!("{other}"),
         }
+    }
+
+    async fn keep(&self, changes: Vec<RecordChange>) {
+        let commit = Commit { records: changes, ..Commit::default() };
+        assert_eq!(self.host.store.commit(commit).await.expect("memory"), Committed::Done);
     }
 
     async fn refresh(&self, token: &Value) -> Result<Value, bool> {

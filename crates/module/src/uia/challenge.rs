@@ -16,6 +16,8 @@ pub(crate) enum Refusal {
     FactorMissing,
     WrongPassword,
     WrongCode,
+    /// The host does not remember the password any more: it was started anew, or this is another replica of it.
+    Forgotten,
     Locked,
     OutOfOrder,
     UnknownStage,
@@ -34,6 +36,7 @@ impl Refusal {
                 "M_FORBIDDEN",
                 "That code did not work. Wait for the next one, up to 30 seconds, and check your phone's clock.",
             ),
+            Self::Forgotten => ("M_FORBIDDEN", "Send the whole login again, with the password and this session."),
             Self::Locked => (
                 "M_FORBIDDEN",
                 "The authenticators of this account are locked after too many wrong codes. Use a recovery code, or ask your administrator.",

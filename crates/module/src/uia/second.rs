@@ -1,8 +1,8 @@
 //! The second-factor stage: one commit burns the code and consumes the session, or marks it as completed by a page.
 
 use matrix_2fa_core::{Operation, Stage, session::Progress};
-use matrix_2fa_engine::{Origination, verify::Verdict};
-
+use matrix_2fa_engine::{EngineError, Origination, verify::Verdict};
+use matrix_2fa_store::RecordChange;
 use serde_json::{Map, Value};
 
 use super::{Session, binding, challenge::Refusal};
@@ -10,7 +10,7 @@ use crate::{ApiError, TwoFactor};
 
 impl TwoFactor {
     /// Evaluates a code as the last stage of `session`. `Ok` means: right, burnt, session consumed, all durable.
-    pub(crate) async fn second_factor(
+    pub(super) async fn second_factor(
         &self,
         user: &str,
         origination: &Origination,
@@ -19,16 +19,13 @@ impl TwoFactor {
         code: Option<&String>,
     ) -> Result<(), ApiError> {
         let Some(code) = code else { return Err(self.challenge(session, Refusal::Nothing).await?) };
-        match self.verify(user, origination, session, stage, code).await? {
-            Verdict::Verified => Ok(()),
-            Verdict::Wrong | Verdict::NotEnrolled => Err(self.challenge(session, Refusal::WrongCode).await?),
-            Verdict::Locked => Err(self.challenge(session, Refusal::Locked).await?),
-            Verdict::Wait(until) => Err(ApiError::wait(self.engine.now(), until)),
-        }
+        self.admit(origination.client)?;
+        let verdict = self.judge(user, origination, session, stage, code, Vec::new()).await?;
+        self.passed(verdict, session).await
     }
 
     /// The same for a code at the end of a password: whether it was right is all that shows, but for the wait.
-    pub(crate) async fn second_factor_of(
+    pub(super) async fn second_factor_of(
         &self,
         user: &str,
         origination: &Origination,
@@ -36,7 +33,24 @@ impl TwoFactor {
         stage: Stage,
         code: &str,
     ) -> Result<bool, ApiError> {
-        match self.verify(user, origination, session, stage, code).await? {
+        self.admit(origination.client)?;
+        let verdict = self.judge(user, origination, session, stage, code, Vec::new()).await?;
+        self.silently_passed(verdict)
+    }
+
+    /// What a verdict on a session's last stage means: go on, or the answer to send.
+    pub(crate) async fn passed(&self, verdict: Verdict, session: &mut Session) -> Result<(), ApiError> {
+        match verdict {
+            Verdict::Verified => Ok(()),
+            Verdict::Wrong | Verdict::NotEnrolled => Err(self.challenge(session, Refusal::WrongCode).await?),
+            Verdict::Locked => Err(self.challenge(session, Refusal::Locked).await?),
+            Verdict::Wait(until) => Err(ApiError::wait(self.engine.now(), until)),
+        }
+    }
+
+    /// The same where a wrong code must look like a wrong password.
+    pub(crate) fn silently_passed(&self, verdict: Verdict) -> Result<bool, ApiError> {
+        match verdict {
             Verdict::Verified => Ok(true),
             Verdict::Wrong | Verdict::NotEnrolled | Verdict::Locked => Ok(false),
             Verdict::Wait(until) => Err(ApiError::wait(self.engine.now(), until)),
@@ -63,6 +77,9 @@ impl TwoFactor {
             return Ok(None);
         }
         binding::require_secrets(&live.state, body)?;
+        if !self.host.remembers(user).await? {
+            return Err(ApiError::unknown_session());
+        }
         // The final gate: what was proved is worth nothing if the factors have changed since.
         let account = self.engine.account(user).await?;
         if !account.is_enrolled() || account.changed_at().is_some_and(|at| at > live.state.created_at) {
@@ -72,19 +89,19 @@ impl TwoFactor {
         Ok(live.state.completed.last().copied())
     }
 
-    async fn verify(
+    /// Judges a code. If it is right, `joined` happens in the commit that burns it, and the session is consumed there.
+    pub(crate) async fn judge(
         &self,
         user: &str,
         origination: &Origination,
         session: &Session,
         stage: Stage,
         code: &str,
-    ) -> Result<Verdict, ApiError> {
-        self.admit(origination.client)?;
-        let consume = match session {
-            Session::Stored(live) => vec![live.consume()],
-            Session::Fresh(_) => Vec::new(),
-        };
-        Ok(self.engine.verify(user, origination, stage, code, consume).await?)
+        mut joined: Vec<RecordChange>,
+    ) -> Result<Verdict, EngineError> {
+        if let Session::Stored(live) = session {
+            joined.push(live.consume());
+        }
+        self.engine.verify(user, origination, stage, code, joined).await
     }
 }

@@ -7,7 +7,7 @@
 //! of it together.
 //!
 //! * every model must reach what it is about (logins, conflicts, waits, crashes), or it would say nothing;
-//! * with each of five seeded faults the observer must find a broken promise, or it would see nothing.
+//! * with each of six seeded faults the observer must find a broken promise, or it would see nothing.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -23,6 +23,7 @@ mod shared;
 mod world;
 
 use clients::{Door, Try};
+use replica::Host;
 use shared::Fault;
 use stateright::{Checker, HasDiscoveries, Model};
 use world::{Reached, World};
@@ -40,6 +41,7 @@ const ENROLLED: World = World {
     crashes: 0,
     ticks: 0,
     ahead: 0,
+    host: Host::Prepares,
     fault: None,
     reaches: &[],
 };
@@ -66,6 +68,23 @@ fn r01_r07_r10_r48_r50_logins_of_every_kind_meet_in_any_order() {
             sends: 3,
             crashes: 1,
             reaches: &[Reached::Login, Reached::RecoveryLogin, Reached::Conflict, Reached::Crash, Reached::Refused],
+            ..ENROLLED
+        },
+    );
+}
+
+/// A host that cannot prepare a login makes it after the commit of the code.
+#[test]
+fn r10_r48_logins_that_the_host_makes_meet_in_any_order() {
+    explore(
+        "logins made by the host",
+        World {
+            doors: &[Door::Password, Door::Finish, Door::OneField],
+            tries: &[Try::Step(1), Try::Paper(0)],
+            sends: 3,
+            crashes: 1,
+            host: Host::Makes,
+            reaches: &[Reached::Login, Reached::RecoveryLogin, Reached::Conflict, Reached::Crash],
             ..ENROLLED
         },
     );
@@ -223,6 +242,12 @@ fn counters_in_memory_are_noticed() {
 fn a_recovery_code_that_is_marked_after_the_answer_is_noticed() {
     let world = World { doors: &[Door::OneField], tries: &[Try::Paper(0)], sends: 2, ..ENROLLED };
     notices(Fault::CodeMarkedLater, &["no code twice", "no token without the second factor"], world);
+}
+
+#[test]
+fn a_login_that_outlives_its_lost_commit_is_noticed() {
+    let world = World { doors: &[Door::OneField], tries: &[Try::Step(1)], sends: 2, ..ENROLLED };
+    notices(Fault::LoginNotJoined, &["no token without the second factor"], world);
 }
 
 #[test]

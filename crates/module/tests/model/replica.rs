@@ -17,10 +17,13 @@ use axum::{
     body::{Body, to_bytes},
 };
 use matrix_2fa::{
-    Homeserver, HostError, Requester, RequesterKind, Settings, TwoFactor,
+    Homeserver, HostError, PreparedLogin, Requester, RequesterKind, Settings, TwoFactor,
     core::{Clock, Event, Timestamp, recovery::HashParams},
     engine::{Engine, EngineSettings, Keyring, Random},
-    store::{Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount},
+    store::{
+        Commit, Committed, Expected, KeyedRecord, Kind, NewRecord, Record, RecordChange, Store, StoreError,
+        StoredAccount,
+    },
 };
 use serde_json::{Map, Value};
 use tower::ServiceExt;
@@ -37,7 +40,21 @@ pub struct Request {
     pub body: String,
     /// From what its random bytes are made: no two requests of a history have the same.
     pub number: u8,
+    /// Which of the two homeservers it meets.
+    pub host: Host,
 }
+
+/// How a homeserver makes the login of whoever gave a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// It prepares it for the commit of the code. Every login is on the same device, so that two of them meet.
+    Prepares,
+    /// It makes it afterwards.
+    Makes,
+}
+
+/// What a prepared login makes.
+pub const DEVICE: Kind = Kind("device");
 
 /// What a replica asks of what it shares with the others.
 #[derive(Clone, Debug)]
@@ -183,7 +200,8 @@ fn ask(question: Question) -> Result<Told, StoreError> {
 
 struct Replica {
     runtime: tokio::runtime::Runtime,
-    router: Router,
+    prepares: Router,
+    makes: Router,
 }
 
 impl Replica {
@@ -194,9 +212,9 @@ impl Replica {
         };
         let keys = Keyring::ephemeral(&SameKeys);
         let engine = Engine::new(Arc::new(Shared), keys, Arc::new(Shared), Arc::new(Shared), settings);
-        let router = TwoFactor::new(engine, Arc::new(Shared), Settings::default()).router();
+        let router = |host| TwoFactor::new(engine.clone(), Arc::new(host), Settings::default()).router();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        Self { runtime, router }
+        Self { runtime, prepares: router(Host::Prepares), makes: router(Host::Makes) }
     }
 
     fn answer(&self, request: &Request) -> Next {
@@ -205,7 +223,11 @@ impl Replica {
             .body(Body::from(request.body.clone()))
             .expect("a request");
         self.runtime.block_on(async {
-            let response = self.router.clone().oneshot(http).await.expect("routers answer everything");
+            let router = match request.host {
+                Host::Prepares => self.prepares.clone(),
+                Host::Makes => self.makes.clone(),
+            };
+            let response = router.oneshot(http).await.expect("routers answer everything");
             let status = response.status().as_u16();
             let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("a whole body");
             Next::Answers { status, body: serde_json::from_slice(&bytes).expect("JSON") }
@@ -213,7 +235,7 @@ impl Replica {
     }
 }
 
-/// Store, clock, chance and homeserver of every replica: all of them read from the log.
+/// Store, clock and chance of every replica: all of them read from the log.
 struct Shared;
 
 #[async_trait]
@@ -300,7 +322,7 @@ fn scramble(seed: u64) -> u8 {
 }
 
 #[async_trait]
-impl Homeserver for Shared {
+impl Homeserver for Host {
     fn server_name(&self) -> &str {
         "example.org"
     }
@@ -321,10 +343,32 @@ impl Homeserver for Shared {
         Ok(())
     }
 
+    async fn prepare_login(
+        &self,
+        _user: &str,
+        _request: &Map<String, Value>,
+    ) -> Result<Option<PreparedLogin>, HostError> {
+        if *self == Self::Makes {
+            return Ok(None);
+        }
+        let expected = match ask(Question::Record(DEVICE, "NEW".to_owned())) {
+            Ok(Told::Record(known)) => known.map_or(Expected::Absent, |known| Expected::Version(known.version)),
+            Ok(other) => unreachable!("{other:?}"),
+            Err(error) => return Err(HostError::Unavailable(Box::new(error))),
+        };
+        let next = NewRecord { user: Some(USER.to_owned()), ..NewRecord::default() };
+        let changes = vec![RecordChange::put(DEVICE, "NEW", expected, next)];
+        Ok(Some(PreparedLogin { epoch: 0, changes, answer: logged_in() }))
+    }
+
     async fn create_login(&self, _user: &str, _request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
         match ask(Question::CreateLogin) {
-            Ok(_logged_in) => Ok(serde_json::json!({"user_id": USER, "device_id": "NEW", "access_token": "new"})),
+            Ok(_logged_in) => Ok(logged_in()),
             Err(error) => Err(HostError::Unavailable(Box::new(error))),
         }
     }
+}
+
+fn logged_in() -> Value {
+    serde_json::json!({"user_id": USER, "device_id": "NEW", "access_token": "new"})
 }

@@ -1,4 +1,4 @@
-//! What all replicas share: the store's contract in its shortest form, and the five ways in which it is broken to see that somebody notices.
+//! What all replicas share: the store's contract in its shortest form, and the six ways in which it is broken to see that somebody notices.
 
 use std::{collections::BTreeMap, hash::Hash};
 
@@ -19,6 +19,8 @@ pub enum Fault {
     CodeMarkedLater,
     /// The session is not consumed in the commit that burns the code.
     SessionNotJoined,
+    /// What joins a commit happens even if the commit does not.
+    LoginNotJoined,
 }
 
 /// One account and the records beside it.
@@ -55,6 +57,10 @@ impl Disk {
     pub fn commit(&mut self, mut commit: Commit, fault: Option<Fault>) -> bool {
         let fits = commit.account.iter().all(|change| change.expected == self.account.version)
             && commit.records.iter().all(|change| self.fits(change));
+        if !fits && fault == Some(Fault::LoginNotJoined) {
+            commit.records.into_iter().filter(|change| change.next.is_some()).for_each(|change| self.apply(change));
+            return false;
+        }
         if !fits && fault != Some(Fault::NoCompare) {
             return false;
         }
@@ -66,7 +72,7 @@ impl Disk {
             match fault {
                 Fault::CountersInMemory if only_counted => commit.account = None,
                 Fault::CodeMarkedLater if spent => commit.account = None,
-                Fault::SessionNotJoined => commit.records.clear(),
+                Fault::SessionNotJoined => commit.records.retain(|change| change.next.is_some()),
                 _ => {}
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     clients::{Attempt, Door, Learnt, Try, at},
     fixed::Fixed,
     promises::{Ghost, Promise},
-    replica::{Next, Question, Request, Run, Told},
+    replica::{DEVICE, Host, Next, Question, Request, Run, Told},
     shared::{Disk, Fault},
 };
 
@@ -24,6 +24,7 @@ pub struct World {
     pub ticks: u8,
     /// How many time steps the second replica's clock is ahead.
     pub ahead: u8,
+    pub host: Host,
     pub fault: Option<Fault>,
     /// What must be reached for a run to say anything.
     pub reaches: &'static [Reached],
@@ -127,7 +128,7 @@ impl World {
     fn send(&self, mut state: State, replica: usize, attempt: Attempt) -> State {
         let (path, body) = state.learnt.write(&attempt);
         let number = state.ghost.numbered + state.sent;
-        let run = Run::new(Request { path, body, number }, self.now(&state, replica));
+        let run = Run::new(Request { path, body, number, host: self.host }, self.now(&state, replica));
         state.sent += 1;
         state.flights[replica] = Some(Flight {
             attempt,
@@ -166,6 +167,10 @@ impl World {
             state.judge_commit(replica, &before);
             let bare = !state.disk.account.account.is_enrolled();
             state.flights.iter_mut().flatten().for_each(|flight| flight.seen_bare |= bare);
+        }
+        let version = |disk: &Disk| disk.records.get(&(DEVICE, "NEW".to_owned())).map(|device| device.version);
+        if version(&state.disk) != version(&before) {
+            state.judge_login(replica);
         }
         done
     }

@@ -1,7 +1,5 @@
 //! What ends a token, and when what is left of a login goes.
 
-use matrix_2fa_store::Commit;
-
 use super::*;
 use crate::{
     devices,
@@ -9,11 +7,6 @@ use crate::{
 };
 
 impl House {
-    async fn keep(&self, changes: Vec<RecordChange>) {
-        let commit = Commit { records: changes, ..Commit::default() };
-        assert_eq!(self.host.store.commit(commit).await.expect("memory"), Committed::Done);
-    }
-
     /// Is the device, which has the hashes of its tokens, still there?
     async fn is_kept(&self, device: &str) -> bool {
         self.host.store.record(DEVICE, &device_key(ALICE, device)).await.expect("memory").is_some()

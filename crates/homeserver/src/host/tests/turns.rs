@@ -11,6 +11,9 @@ use crate::records::USER;
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// No kind of record.
+const COMMIT: Kind = Kind("commit");
+
 /// A store that lets others run before each of its answers, as every real one does. Something can be made to happen right before the next
 /// read of a kind, and one account can be out of reach.
 #[derive(Default)]
@@ -21,8 +24,12 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    fn before(&self, read: Kind, act: impl Future<Output = ()> + Send + 'static) {
+    pub fn before(&self, read: Kind, act: impl Future<Output = ()> + Send + 'static) {
         *self.before.lock().expect("whole") = Some((read, Box::pin(act)));
+    }
+
+    pub fn before_commit(&self, act: impl Future<Output = ()> + Send + 'static) {
+        self.before(COMMIT, act);
     }
 
     async fn pause(&self, kind: Option<Kind>) {
@@ -49,7 +56,7 @@ impl Store for Busy {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        self.pause(None).await;
+        self.pause(Some(COMMIT)).await;
         self.inner.commit(commit).await
     }
 

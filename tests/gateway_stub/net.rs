@@ -1,0 +1,129 @@
+//! The net behind the doors: answers of endpoints that nobody has heard of.
+
+use serde_json::{Value, json};
+
+use super::{MARK, Permissive, gateway_before};
+use crate::harness::{Asked, Reply, Server, Stub};
+
+/// The permissive upstream, but for one path.
+fn before(path: &'static str, answer: impl Fn(&Asked, &str) -> Reply + Send + Sync + 'static) -> (Permissive, Server) {
+    let permissive = Permissive::default();
+    let stub = Stub::start({
+        let permissive = permissive.clone();
+        move |asked| match asked.path() == path {
+            true => answer(asked, permissive.alive().first().map_or("", String::as_str)),
+            false => permissive.answer(asked),
+        }
+    });
+    (permissive, gateway_before(&stub, &[]))
+}
+
+fn http(kind: &str, body: &str) -> Reply {
+    let head = format!("HTTP/1.1 200 OK\r\n{kind}Content-Length: {}\r\n\r\n", body.len());
+    Reply::Raw(format!("{head}{body}").into_bytes())
+}
+
+#[test]
+fn r49_a_token_of_an_enrolled_user_from_a_path_in_no_row_is_stopped_ended_and_told() {
+    let (upstream, stub) = Permissive::start();
+    let server = gateway_before(&stub, &[]);
+    let plain = server.user();
+    assert!(plain.post("unheard/of", &json!({})).access_token().starts_with(MARK), "for a plain user it passes");
+    let alice = plain.enroll();
+    let before = upstream.alive();
+    for path in ["unheard/of", "/unheard/of", "/_matrix/unheard/of", "/_synapse/client/unheard/of", "register"] {
+        server.post(path, &json!({})).refused(403, "M_FORBIDDEN").without_token();
+    }
+    assert_eq!(upstream.alive(), before, "each of them was ended");
+    assert!(server.log().contains("came through no door"), "and told");
+    // Exempt by its exact path.
+    server.post("refresh", &json!({ "refresh_token": "r" })).is(200);
+    server.post("refresh/", &json!({ "refresh_token": "r" })).refused(403, "M_FORBIDDEN").without_token();
+    assert!(alice.get("account/two-factor").status == 200);
+}
+
+#[test]
+fn r49_an_administrators_login_for_an_enrolled_user_is_stopped_also_where_administration_is_open() {
+    let (upstream, stub) = Permissive::start();
+    let server = gateway_before(&stub, &[("MATRIX_2FA_OPEN_ADMIN_API", "true")]);
+    let path = "/_synapse/admin/v1/users/@somebody:example.org/login";
+    let plain = server.user();
+    plain.post(path, &json!({})).is(200);
+    plain.enroll();
+    let before = upstream.alive();
+    server.post(path, &json!({})).refused(403, "M_FORBIDDEN").without_token();
+    assert_eq!(upstream.alive(), before);
+    let closed = gateway_before(&stub, &[]);
+    closed.post(path, &json!({})).refused(404, "M_UNRECOGNIZED");
+}
+
+#[test]
+fn an_answer_that_hides_its_token_is_not_passed_on() {
+    const PATH: &str = "/_matrix/client/v3/hidden";
+    let hide = |how: fn(&str) -> Reply| {
+        let (_, server) = before(PATH, move |_, token| how(token));
+        let alice = server.enrolled_user();
+        server.request("GET", PATH).header("accept-encoding", "gzip").ask().map(|answer| (alice, answer))
+    };
+    let json = |token: &str| json!({ "access_token": token }).to_string();
+    for how in [
+        |token: &str| http("", &json!({ "access_token": token }).to_string()),
+        |token: &str| http("Content-Type: text/html\r\n", &json!([{ "access_token": token }]).to_string()),
+        |token: &str| {
+            http("Content-Type: application/json\r\n", &format!(r#"{{"access_token":"{token}","access_token":"x"}}"#))
+        },
+        |token: &str| http("Content-Type: application/json\r\n", &format!(r#"{{"\u0061ccess_token":"{token}"}}"#)),
+        |token: &str| http("Content-Type: application/json\r\n", &format!(r#"{{"access_token":"{token}""#)),
+        |token: &str| http("Content-Encoding: gzip\r\n", &json!({ "access_token": token }).to_string()),
+        |token: &str| {
+            let padding = " ".repeat(1024 * 1024);
+            http("Content-Type: application/json\r\n", &format!(r#"{{"a":"{padding}","access_token":"{token}"}}"#))
+        },
+    ] {
+        match hide(how) {
+            Ok((_, answer)) => {
+                assert!(matches!(answer.status, 403 | 502) && !answer.to_string().contains(MARK), "{answer}")
+            }
+            // The large one is cut.
+            Err(cut) => assert!(cut.contains("half an answer"), "{cut}"),
+        }
+    }
+    assert!(json("t").contains("access_token"));
+}
+
+#[test]
+fn what_is_no_token_passes_as_it_is() {
+    const PATH: &str = "/_matrix/client/v3/page";
+    let pages: [(&str, &str); 5] = [
+        ("Content-Type: text/html\r\n", "<a href=\"https://app.example/?loginToken=t\">access_token</a>"),
+        ("Content-Type: application/json\r\n", "{\"access_token\":\"of-somebody-else\"}"),
+        ("Content-Type: application/json\r\n", "{\"text\":\"access_token\"}"),
+        ("Content-Type: image/png\r\n", "{access_token}"),
+        ("", ""),
+    ];
+    for (kind, body) in pages {
+        let (_, server) = before(PATH, move |_, _| http(kind, body));
+        let _alice = server.enrolled_user();
+        let answer = server.request("GET", PATH).ask().expect("an answer");
+        let text = match &answer.body {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            json => json.to_string(),
+        };
+        assert_eq!((answer.status, text.as_str()), (200, body));
+    }
+}
+
+#[test]
+fn r49_interactive_auth_of_a_path_in_no_row_is_refused_to_an_enrolled_user() {
+    const PATH: &str = "/_matrix/client/v3/new/operation";
+    let (_, server) = before(PATH, |_, _| {
+        Reply::Json(401, json!({ "flows": [{ "stages": ["m.login.password"] }], "session": "s", "params": {} }))
+    });
+    let plain = server.user();
+    assert_eq!(plain.request("POST", PATH).ask().expect("an answer").status, 401, "for a plain user it passes");
+    let alice = plain.enroll();
+    alice.post(PATH, &json!({})).refused(403, "M_FORBIDDEN");
+    assert!(server.log().contains("is not in the table of doors"));
+    assert_eq!(server.request("POST", PATH).ask().expect("an answer").status, 401, "nobody's");
+}
