@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use matrix_2fa::TwoFactor;
+use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
 use matrix_2fa_gateway::{Found, UpstreamHomeserver};
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
