@@ -1,7 +1,7 @@
 //! R60: a server that logs everything logs no secret. Every request that carries or makes one, right ones and bad ones, at trace level for
 //! every library; then the log is searched for each secret in every form that it had.
 //!
-//! In the suite this is one walk. `LOG_WALK_SECONDS=600` repeats it for ten minutes.
+//! In the suite this is one walk. `cargo xtask trace` repeats it for ten minutes.
 
 use std::{
     env, fs,

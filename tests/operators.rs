@@ -1,5 +1,6 @@
 //! What operators do, as they do it: with the program, beside a real server.
 //!
+//! * [`admin`] users, their locks, codes and policy
 //! * [`keys`] rotation while people log in and the server dies
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`events`] the audit log, and what is done to it
@@ -7,6 +8,7 @@
 //! * [`numbers`] metrics, health, and a log for machines
 //! * [`restored`] an older store is noticed, and made safe
 
+mod admin;
 mod backup;
 mod events;
 mod keys;

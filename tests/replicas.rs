@@ -85,7 +85,7 @@ fn r07_one_recovery_code_one_success_over_two_replicas() {
     assert_eq!(user.status()["providers"][RECOVERY]["remaining"], 9);
 }
 
-/// 5,000 of them, 50 at a time.
+/// 5,000 of them, over 500 connections at once.
 #[test]
 fn r12_guesses_over_two_replicas_are_charged_before_they_are_checked() {
     const GUESSES: usize = 5000;
@@ -94,7 +94,7 @@ fn r12_guesses_over_two_replicas_are_charged_before_they_are_checked() {
     let sessions = [0, 1, 0, 1].map(|n: usize| challenge(&servers[n], &user));
     let wrong = user.wrong_totp();
     let (evaluated, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    simultaneously(50, |_| {
+    simultaneously(500, |_| {
         loop {
             let n = next.fetch_add(1, Ordering::SeqCst);
             if n >= GUESSES {

@@ -36,7 +36,28 @@ fn a_totp_code_is_no_recovery_code_and_the_other_way_round() {
     user.login_with(user.recovery_stage(0)).access_token();
 }
 
-/// One slow hash in flight an account, a bounded queue for the server: overload is 429 and never a full memory.
+/// One slow hash in flight an account, a bounded queue for the server: overload is 429 and never a full memory. A hash takes 19 MiB; two may
+/// run at once, and twenty would if nobody bounded them.
+#[test]
+fn r42_a_thousand_tries_at_once_stay_within_the_memory_that_is_meant_for_them() {
+    const ACCOUNTS: usize = 20;
+    const MIB: u64 = 1 << 20;
+    let Some(server) = Server::start_with(Needs::Process) else { return };
+    let users: Vec<_> = (0..ACCOUNTS).map(|_| server.enrolled_user()).collect();
+    let sessions: Vec<_> = users.iter().map(|user| user.challenge()).collect();
+    let wrong = stage(RECOVERY, "0000-0000-0000-0000");
+    let before = server.peak_memory();
+    let answers = simultaneously(1000, |n| {
+        let n = n % ACCOUNTS;
+        users[n].finish(&sessions[n], wrong.clone()).status
+    });
+    let grown = server.peak_memory() - before;
+    assert!(answers.iter().all(|status| [401, 429].contains(status)), "{answers:?}");
+    assert!(answers.contains(&401) && answers.contains(&429), "{answers:?}");
+    assert!(grown < 150 * MIB, "{} MiB", grown / MIB);
+}
+
+/// Of one account.
 #[test]
 fn r42_many_tries_at_once_are_bounded() {
     let Some(server) = Server::start_with(Needs::Clock) else { return };

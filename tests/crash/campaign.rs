@@ -1,11 +1,15 @@
-//! Rounds: people work, the server dies at a random moment, comes back over the same data, and is asked about everything.
+//! Rounds: people work, the server or its database dies at a random moment, comes back over the same data, and is asked about everything.
 
 use std::{
     path::Path,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     time::Duration,
 };
 
+use matrix_2fa_store_postgres::cluster::Cluster;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
@@ -32,8 +36,10 @@ const RETIRE: u32 = 60;
 /// What to do, and how often.
 pub struct Campaign<'a> {
     pub binary: &'a Path,
-    /// `MATRIX_2FA_*` variables: another database, or a fault.
+    /// `MATRIX_2FA_*` variables: a fault.
     pub settings: &'a [(&'a str, &'a str)],
+    /// The database, if it is not the store in the data folder. It will be killed.
+    pub cluster: Option<&'a Cluster>,
     pub kills: u32,
     pub seed: u64,
 }
@@ -42,6 +48,8 @@ pub struct Campaign<'a> {
 #[derive(Debug, Default)]
 pub struct Report {
     pub kills: u32,
+    /// Of these the database's.
+    pub of_the_database: u32,
     pub requests: usize,
     pub in_flight: usize,
     pub people: usize,
@@ -59,13 +67,25 @@ enum Moment {
     Spent,
 }
 
+/// Who dies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Server,
+    Database,
+    Both,
+}
+
 /// A violation, after so many kills.
 pub type Found = (Violation, u32);
 
 impl Campaign<'_> {
     /// Kills until all is done or something is wrong.
     pub fn run(&self) -> Result<Report, Found> {
-        let server = Server::launch(self.binary, Needs::Settings(self.settings));
+        let needs = Needs::Settings(self.settings);
+        let server = match self.cluster {
+            None => Server::launch(self.binary, needs),
+            Some(cluster) => Server::launch_over(self.binary, needs, &cluster.database()),
+        };
         let mut chance = StdRng::seed_from_u64(self.seed);
         let mut now = server.now_ms();
         let mut report = Report::default();
@@ -85,23 +105,33 @@ impl Campaign<'_> {
                 1 => Moment::Spent,
                 _ => Moment::After(Duration::from_micros(chance.random_range(0..WORK.as_micros() as u64))),
             };
-            let done = work_until_killed(&server, &mut teams, moment, chance.random(), now).map_err(found)?;
+            let victim = match chance.random_range(0..5) {
+                _ if self.cluster.is_none() => Victim::Server,
+                0..2 => Victim::Database,
+                2 => Victim::Both,
+                _ => Victim::Server,
+            };
+            let (kill, seed) = (|| self.kill(&server, victim), chance.random());
+            let done = work_until_killed(kill, &mut teams, moment, seed, now).map_err(found)?;
             report.kills += 1;
+            report.of_the_database += u32::from(victim != Victim::Server);
             report.requests += done.0;
             report.in_flight += done.1;
             let killed = report.kills;
             let found = |violation| (violation, killed);
-            if chance.random_range(0..5) == 0 {
+            if victim != Victim::Database && chance.random_range(0..5) == 0 {
                 let person = &mut teams[chance.random_range(0..WORKERS)][chance.random_range(0..PEOPLE)];
                 self.reset(&server, person, &mut chance, now).map_err(found)?;
                 report.resets += 1;
             }
-            if chance.random_range(0..6) == 0 {
-                server.start_and_kill(Duration::from_millis(chance.random_range(0..150)));
-                report.kills += 1;
+            if victim != Victim::Database {
+                if chance.random_range(0..6) == 0 {
+                    server.start_and_kill(Duration::from_millis(chance.random_range(0..150)));
+                    report.kills += 1;
+                }
+                server.restart();
+                server.set_clock(now);
             }
-            server.restart();
-            server.set_clock(now);
             let check = |team: &mut Vec<Person>, chance: &mut StdRng| {
                 team.iter_mut().map(|person| check::person(person, chance, now)).sum()
             };
@@ -124,6 +154,19 @@ impl Campaign<'_> {
         Ok(report)
     }
 
+    /// A database comes back at once, and a server that lives must find it again.
+    fn kill(&self, server: &Server, victim: Victim) {
+        if victim != Victim::Server {
+            self.cluster.expect("there is one").kill_9();
+        }
+        if victim != Victim::Database {
+            server.kill_9();
+        }
+        if victim != Victim::Server {
+            self.cluster.expect("there is one").recover();
+        }
+    }
+
     /// `admin reset` of a stopped server, killed in the middle or not.
     fn reset(&self, server: &Server, person: &mut Person, chance: &mut StdRng, now: u64) -> Result<(), Violation> {
         let patience = chance.random_bool(0.5).then(|| Duration::from_millis(chance.random_range(0..200)));
@@ -134,24 +177,28 @@ impl Campaign<'_> {
 
 /// Returns what was sent, and how many answers did not come.
 fn work_until_killed(
-    server: &Server,
+    kill: impl FnOnce(),
     teams: &mut [Vec<Person>],
     moment: Moment,
     seed: u64,
     now: u64,
 ) -> Result<(usize, usize), Violation> {
+    let phase = Phase::default();
     std::thread::scope(|scope| {
         let (answered, answers) = channel();
+        let phase = &phase;
         let workers: Vec<_> = (seed..)
             .zip(teams)
             .map(|(seed, team)| {
                 let answered = answered.clone();
-                scope.spawn(move || work(team, &mut StdRng::seed_from_u64(seed), now, &answered))
+                scope.spawn(move || work(team, &mut StdRng::seed_from_u64(seed), now, &answered, phase))
             })
             .collect();
         drop(answered);
         wait_for(moment, &answers);
-        server.kill_9();
+        phase.killing.store(true, Ordering::SeqCst);
+        kill();
+        phase.over.store(true, Ordering::SeqCst);
         let mut done = (0, 0);
         for worker in workers {
             let (sent, lost) = worker.join().expect("no panic")?;
@@ -159,6 +206,15 @@ fn work_until_killed(
         }
         Ok(done)
     })
+}
+
+/// What the threads of clients must know of the kill.
+#[derive(Default)]
+struct Phase {
+    /// It is under way, or done.
+    killing: AtomicBool,
+    /// Who died in it is back, if nobody else brings it back.
+    over: AtomicBool,
 }
 
 /// Every team on a thread of its own, and the sum of what they return.
@@ -204,23 +260,28 @@ fn wait_for(moment: Moment, answers: &Receiver<bool>) {
     }
 }
 
-/// A person after the other, until the server is gone.
+/// A person after the other, until the server is gone or its database was.
 fn work(
     team: &mut [Person],
     chance: &mut StdRng,
     now: u64,
     answered: &Sender<bool>,
+    phase: &Phase,
 ) -> Result<(usize, usize), Violation> {
     let mut sent = 0;
-    loop {
+    while !phase.over.load(Ordering::SeqCst) {
         let person = &mut team[chance.random_range(0..PEOPLE)];
         let requests = choice::next(person, chance, now);
         sent += requests.len();
         if !person.act(&requests, now)? {
+            if !phase.killing.load(Ordering::SeqCst) {
+                return Err(person.violation("no answer, and nobody had been killed"));
+            }
             return Ok((sent, requests.len()));
         }
         let recovery =
             |request: &Request| matches!(request, Request::Finish { proof: Proof::Recovery(_, Some(_)), .. });
         let _killed = answered.send(requests.iter().any(recovery) && person.last_was_right());
     }
+    Ok((sent, 0))
 }

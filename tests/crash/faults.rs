@@ -12,7 +12,7 @@ const SEED: u64 = 3;
 fn is_found(fault: &str) {
     let binary = server_binary("MATRIX_2FA_BIN_FAULTS");
     let settings = [("MATRIX_2FA_FAULT", fault)];
-    match (Campaign { binary: &binary, settings: &settings, kills: KILLS, seed: SEED }).run() {
+    match (Campaign { binary: &binary, settings: &settings, cluster: None, kills: KILLS, seed: SEED }).run() {
         Ok(report) => panic!("nobody noticed the fault {fault}: {report:?}"),
         Err((violation, kills)) => {
             super::say(&format!("the fault {fault} was found after {kills} kills: {}", violation.0))
@@ -49,7 +49,9 @@ fn a_session_that_is_not_bound_is_found() {
 #[test]
 fn without_a_fault_the_same_server_passes() {
     let binary = server_binary("MATRIX_2FA_BIN_FAULTS");
-    if let Err((violation, kills)) = (Campaign { binary: &binary, settings: &[], kills: 20, seed: SEED }).run() {
+    if let Err((violation, kills)) =
+        (Campaign { binary: &binary, settings: &[], cluster: None, kills: 20, seed: SEED }).run()
+    {
         panic!("after {kills} kills: {}", violation.0);
     }
 }

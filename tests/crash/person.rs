@@ -149,7 +149,7 @@ impl Person {
         Ok(true)
     }
 
-    fn violation(&self, what: &str) -> Violation {
+    pub fn violation(&self, what: &str) -> Violation {
         let mut text = format!("{}: {what}\nIt might have been:\n", self.user.id);
         for state in self.states.iter().take(10) {
             let _ = writeln!(text, "  {state:?}");
@@ -165,7 +165,8 @@ impl Person {
         let request = self.user.server.request(method, path);
         let request = if path == "login" { request } else { request.token(&self.user.token) };
         let request = if *method == "GET" { request } else { request.json(body) };
-        request.ask().ok()
+        // Without its database the server says that it does not know what became of the request, as if it had said nothing.
+        request.ask().ok().filter(|answer| answer.status != 503)
     }
 
     /// The HTTP of a request.

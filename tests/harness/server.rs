@@ -263,12 +263,27 @@ impl Server {
         child.wait().expect("it is ours");
     }
 
+    /// Asks the process to read its settings again.
+    pub fn hang_up(&self) {
+        let child = self.process().child.lock().unwrap();
+        let told = Command::new("kill").args(["-HUP", &child.id().to_string()]).status().expect("kill");
+        assert!(told.success());
+    }
+
     /// Asks the process to end, and gives back its exit code.
     pub fn terminate(&self) -> Option<i32> {
         let mut child = self.process().child.lock().unwrap();
         let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill");
         assert!(told.success());
         child.wait().expect("it is ours").code()
+    }
+
+    /// The most memory that the process ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let pid = self.process().child.lock().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux, and it is ours");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has a peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// Starts the process again over the same data, on a new port. A test clock starts at the real time again: the caller who

@@ -4,7 +4,6 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +11,7 @@ use matrix_2fa_core::Timestamp;
 use matrix_2fa_store::export::Entry;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 /// The only format so far.
 pub const FORMAT: u32 = 1;
@@ -39,9 +39,10 @@ pub enum Item {
     End { entries: u64 },
 }
 
-/// Writes under another name, until everything is on disk.
+/// Writes under another name, until everything is on disk. Others may be able to write into the folder, and may want the content: the other
+/// name is random, nothing may be there already, and no link is followed.
 pub struct Writer {
-    out: BufWriter<File>,
+    out: BufWriter<NamedTempFile>,
     sum: Sha256,
     entries: u64,
     to: PathBuf,
@@ -50,10 +51,14 @@ pub struct Writer {
 impl Writer {
     /// Begins a file, for its owner alone. One that is there already is never overwritten.
     pub fn create(to: &Path, made_at: Timestamp) -> io::Result<Self> {
-        if to.exists() {
+        // Asked again at the end, by whoever gives the name; asked now, so that nobody waits for nothing.
+        if to.symlink_metadata().is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(partial(to))?;
+        let name = to.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let prefix = [".".as_ref(), name, "-".as_ref()].join("".as_ref());
+        // With mode 0600.
+        let file = tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(folder(to))?;
         let mut new = Self { out: BufWriter::new(file), sum: Sha256::new(), entries: 0, to: to.to_owned() };
         new.write(&Header { magic: MAGIC.to_owned(), format: FORMAT, made_at })?;
         Ok(new)
@@ -76,31 +81,21 @@ impl Writer {
         self.out.write_all(&bytes)
     }
 
-    /// Finishes the file and gives it its name. Returns how many entries it has.
+    /// Finishes the file and gives it its name, if nobody else has it by now. Returns how many entries it has.
     pub fn finish(mut self) -> io::Result<u64> {
         self.write(&Item::End { entries: self.entries })?;
         let sum = std::mem::take(&mut self.sum).finalize();
         self.out.write_all(&sum)?;
-        self.out.flush()?;
-        self.out.get_ref().sync_all()?;
-        fs::rename(partial(&self.to), &self.to)?;
-        let folder = self.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(&self.to).map_err(|error| error.error)?;
+        File::open(folder(&self.to))?.sync_all()?;
         Ok(self.entries)
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // After `finish` there is none under this name.
-        let _ = fs::remove_file(partial(&self.to));
-    }
-}
-
-fn partial(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+fn folder(of: &Path) -> &Path {
+    of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Why a file cannot be restored.
@@ -174,5 +169,79 @@ impl Write for Sum<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn begin(to: &Path) -> io::Result<Writer> {
+        Writer::create(to, Timestamp::from_millis(1))
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let files = fs::read_dir(folder).expect("a folder").flatten();
+        files.map(|file| file.file_name().into_string().expect("UTF-8")).collect()
+    }
+
+    /// They used to share one unfinished file, and each wrote into what the other had.
+    #[test]
+    fn of_two_backups_to_one_name_one_is_made_and_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let to = folder.path().join("backup");
+        let (mut one, mut other) = (begin(&to).expect("begins"), begin(&to).expect("begins"));
+        for _ in 0..3 {
+            one.key("1.key", "text").expect("writes");
+            other.key("2.key", "text").expect("writes");
+        }
+        other.finish().expect("the first to finish has the name");
+        assert_eq!(one.finish().expect_err("it is taken").kind(), io::ErrorKind::AlreadyExists);
+        let mut reader = Reader::open(&to).expect("whole");
+        for _ in 0..3 {
+            assert!(matches!(reader.next(), Ok(Item::Key { name, .. }) if name == "2.key"));
+        }
+        assert!(matches!(reader.next(), Ok(Item::End { entries: 0 })));
+        assert_eq!(names(folder.path()), ["backup"], "nothing unfinished is left");
+        assert_eq!(fs::metadata(&to).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    /// In a folder that others can write somebody put a link, or a file of their own, where the unfinished backup would go.
+    #[test]
+    fn what_others_planted_is_neither_followed_nor_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let to = folder.path().join("backup");
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "theirs").expect("writes");
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o666)).expect("ours");
+        for trap in ["backup.partial", ".backup-.partial"] {
+            symlink(&theirs, folder.path().join(trap)).expect("links");
+        }
+        begin(&to).expect("begins").finish().expect("finishes");
+        assert_eq!(fs::read_to_string(&theirs).expect("there"), "theirs");
+        assert!(to.symlink_metadata().expect("there").is_file());
+
+        // The name itself, too, also if it leads nowhere; and also if it comes while the backup is made.
+        fs::remove_file(&to).expect("ours");
+        let late = begin(&to).expect("begins");
+        symlink(folder.path().join("nowhere"), &to).expect("links");
+        for refused in [begin(&to).map(drop), late.finish().map(drop)] {
+            assert_eq!(refused.expect_err("it is taken").kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert!(!folder.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn an_unfinished_backup_is_for_its_owner_alone_and_does_not_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writer = begin(&folder.path().join("backup")).expect("begins");
+        let names_now = names(folder.path());
+        let [unfinished] = names_now.as_slice() else { unreachable!("{names_now:?}") };
+        let mode = fs::metadata(folder.path().join(unfinished)).expect("there").permissions().mode();
+        assert_eq!((mode & 0o777, unfinished.ends_with(".partial")), (0o600, true), "{unfinished}");
+        drop(writer);
+        assert_eq!(names(folder.path()), [""; 0]);
     }
 }

@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::load(&arguments.flags)?;
     // The server may run in another folder than this command.
     let file = std::path::absolute(&arguments.file).map_err(|error| Failure::because(&error))?;
-    control::run(Act::Backup { file, with_keys: arguments.with_keys }, &settings)
+    control::run(Act::Backup { file, with_keys: arguments.with_keys }, &settings, |_nothing| Ok(()))
 }
 
 /// Writes the file; `keys` is the folder of the key files, if they shall be in it. Returns what to say.

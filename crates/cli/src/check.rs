@@ -1,5 +1,5 @@
 //! `matrix-2fa check`: everything that a server should be told before its users find out. A line for each thing, and exit code 1 if
-//! something is wrong. It changes nothing.
+//! something is wrong. It changes nothing, and a server that runs over the store looks into it itself.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -9,8 +9,11 @@ use matrix_2fa_core::{
 };
 use matrix_2fa_engine::Engine;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     console,
+    control::{self, Act},
     data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
@@ -24,28 +27,22 @@ const PAGE: usize = 1000;
 pub fn run(flags: &Flags) -> Result<(), Failure> {
     let settings = Settings::load(flags)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
-    runtime.block_on(check(&settings))
-}
-
-async fn check(settings: &Settings) -> Result<(), Failure> {
     let mut report = Report::default();
-    report.ok("limits", &settings.odds_in_words());
-    report.proxies(settings);
-    report.modes(settings);
-    if settings.database.is_some() {
-        report.ok(
-            "database",
-            "its clock is the one that counts; its own settings, backups and replicas are not looked at",
-        );
-    }
-    report.clock(settings.time_source.as_deref()).await;
-    match open(settings).await {
-        Ok(engine) => {
-            report.ok("store", "it opens");
-            report.ok("keys", "they are those that this store was sealed with");
-            report.accounts(&engine).await?;
+    runtime.block_on(report.surroundings(&settings));
+    if control::is_served(&settings) {
+        // It has its store for itself, so it looks into it for us.
+        report.ok("store", "a server runs over it, and answers");
+        let mut found = Vec::new();
+        let looked = control::run(Act::Check, &settings, |lines| {
+            found = serde_json::from_value(lines).map_err(|error| Failure::because(&error))?;
+            Ok(())
+        });
+        report.lines.extend::<Vec<Line>>(found);
+        if let Err(failure) = looked {
+            report.wrong("store", &failure.to_string());
         }
-        Err(failure) => report.wrong("store", &failure.to_string()),
+    } else {
+        runtime.block_on(report.store(&settings))?;
     }
     report.end()
 }
@@ -63,21 +60,54 @@ async fn open(settings: &Settings) -> Result<Engine, Failure> {
 
 /// What was found.
 #[derive(Default)]
-struct Report {
-    wrong: usize,
+pub struct Report {
+    pub lines: Vec<Line>,
+}
+
+/// One thing.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Line {
+    ok: bool,
+    what: String,
+    finding: String,
 }
 
 impl Report {
-    fn ok(&self, what: &str, finding: &str) {
-        console::say(&format!("ok     {what}: {finding}"));
+    fn ok(&mut self, what: &str, finding: &str) {
+        self.lines.push(Line { ok: true, what: what.to_owned(), finding: finding.to_owned() });
     }
 
     fn wrong(&mut self, what: &str, finding: &str) {
-        self.wrong += 1;
-        console::say(&format!("WRONG  {what}: {finding}"));
+        self.lines.push(Line { ok: false, what: what.to_owned(), finding: finding.to_owned() });
     }
 
-    fn proxies(&self, settings: &Settings) {
+    /// What can be said without opening the store.
+    async fn surroundings(&mut self, settings: &Settings) {
+        self.ok("limits", &settings.odds_in_words());
+        self.proxies(settings);
+        self.modes(settings);
+        if settings.database.is_some() {
+            self.ok(
+                "database",
+                "its clock is the one that counts; its own settings, backups and replicas are not looked at",
+            );
+        }
+        self.clock(settings.time_source.as_deref()).await;
+    }
+
+    async fn store(&mut self, settings: &Settings) -> Result<(), Failure> {
+        match open(settings).await {
+            Ok(engine) => {
+                self.ok("store", "it opens");
+                self.ok("keys", "they are those that this store was sealed with");
+                self.accounts(&engine).await?;
+            }
+            Err(failure) => self.wrong("store", &failure.to_string()),
+        }
+        Ok(())
+    }
+
+    fn proxies(&mut self, settings: &Settings) {
         if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
             self.ok(
                 "proxies",
@@ -123,7 +153,7 @@ impl Report {
     }
 
     /// Opens every seed, and asks every account when its last code came.
-    async fn accounts(&mut self, engine: &Engine) -> Result<(), Failure> {
+    pub async fn accounts(&mut self, engine: &Engine) -> Result<(), Failure> {
         let run = |error: &(dyn std::error::Error + 'static)| Failure::run(chain(error));
         let (mut after, mut found, mut closed) = (None::<String>, Found::default(), Vec::new());
         loop {
@@ -166,7 +196,10 @@ impl Report {
     }
 
     fn end(self) -> Result<(), Failure> {
-        match self.wrong {
+        for Line { ok, what, finding } in &self.lines {
+            console::say(&format!("{}  {what}: {finding}", if *ok { "ok   " } else { "WRONG" }));
+        }
+        match self.lines.iter().filter(|line| !line.ok).count() {
             0 => Ok(()),
             wrong => Err(Failure::run(format!("{wrong} of these must be mended"))),
         }

@@ -9,17 +9,23 @@ pub use socket::serve;
 
 use std::path::PathBuf;
 
+use matrix_2fa_core::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::{console, data::Data, failure::Failure, settings::Settings};
+use crate::{admin::AdminAct, console, data::Data, failure::Failure, settings::Settings};
 
 /// What can be asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
-    /// Remove every second factor of a user.
-    Reset { user: String },
+    /// Something about users or their policy.
+    Admin { act: AdminAct, author: String },
+    /// What is audited, and what is audited from now on.
+    Follow { user: Option<String>, since: Option<Timestamp>, limit: usize },
+    /// Open every seed, and ask every account when its last code came.
+    Check,
     /// Make a key file that nothing uses yet.
     NewKey,
     /// Rotate to another key, or finish a rotation.
@@ -42,6 +48,8 @@ pub enum Heard {
     Progress(String),
     /// A part of the answer.
     Answer(String),
+    /// The same for programs.
+    Value(Value),
     /// It was done.
     Done,
     /// It was not.
@@ -57,6 +65,15 @@ impl Teller {
         let _ = self.0.send(Heard::Progress(line));
     }
 
+    fn value(&self, value: Value) {
+        let _ = self.0.send(Heard::Value(value));
+    }
+
+    /// Returns when nobody listens any more.
+    async fn left(&self) {
+        self.0.closed().await;
+    }
+
     pub fn answer(&self, line: impl Into<String>) {
         let _ = self.0.send(Heard::Answer(line.into()));
     }
@@ -67,18 +84,26 @@ fn socket_file(settings: &Settings) -> PathBuf {
     settings.data.join("control.sock")
 }
 
-/// Has the act done by the running server, or does it here.
-pub fn run(act: Act, settings: &Settings) -> Result<(), Failure> {
+/// Does a server run over this data folder?
+pub fn is_served(settings: &Settings) -> bool {
+    std::os::unix::net::UnixStream::connect(socket_file(settings)).is_ok()
+}
+
+/// Has the act done by the running server, or does it here. `take` gets what it answers for programs.
+pub fn run(act: Act, settings: &Settings, mut take: impl FnMut(Value) -> Result<(), Failure>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
     runtime.block_on(async {
         if let Some(running) = client::connect(&socket_file(settings)).await? {
-            return running.ask(&act, hear).await;
+            return running.ask(&act, |heard| hear(heard, &mut take)).await;
+        }
+        if matches!(act, Act::Follow { .. }) {
+            return Err(Failure::run("no server runs here that could be followed"));
         }
         let data = Data::open_existing(settings).await?;
         // Servers may be running over a database, elsewhere.
         let mut heard = start(act, data, settings.database.is_some());
         while let Some(heard) = heard.recv().await {
-            if let Some(end) = hear(heard) {
+            if let Some(end) = hear(heard, &mut take) {
                 return end;
             }
         }
@@ -97,10 +122,11 @@ fn start(act: Act, data: Data, serving: bool) -> mpsc::UnboundedReceiver<Heard> 
 }
 
 /// Passes it on; gives the end when it is there.
-fn hear(heard: Heard) -> Option<Result<(), Failure>> {
+fn hear(heard: Heard, take: &mut impl FnMut(Value) -> Result<(), Failure>) -> Option<Result<(), Failure>> {
     match heard {
         Heard::Progress(line) => console::progress(&line),
         Heard::Answer(line) => console::say(&line),
+        Heard::Value(value) => return take(value).err().map(Err),
         Heard::Done => return Some(Ok(())),
         Heard::Failed(failure) => return Some(Err(failure)),
     }

@@ -81,6 +81,11 @@ impl Data {
         Ok(Self { store, engine, host, guard: Arc::new(guard), settings: Arc::new(settings.clone()), audit })
     }
 
+    /// Are the users those of a homeserver behind this one?
+    pub fn is_gateway(&self) -> bool {
+        self.settings.upstream.is_some()
+    }
+
     /// Reads the settings again and puts their policy in force. False: it is what it was.
     pub async fn reload_policy(&self, author: &str) -> Result<bool, Failure> {
         let rules = self.settings.again()?.rules(|user| self.host.canonical_user(user))?;

@@ -40,7 +40,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         ([], _) => return Err(Failure::start("name a file: the settings have no file of events (events_out)")),
         (files, _) => files.iter().map(|file| absolute(file)).collect::<Result<_, _>>()?,
     };
-    control::run(Act::VerifyEvents { files }, &settings)
+    control::run(Act::VerifyEvents { files }, &settings, |_nothing| Ok(()))
 }
 
 fn absolute(file: &Path) -> Result<PathBuf, Failure> {

@@ -53,5 +53,5 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Remove { id, flags } => (Act::RemoveKey { id: id.clone() }, flags),
         Command::New { flags } => (Act::NewKey, flags),
     };
-    control::run(act, &Settings::load(flags)?)
+    control::run(act, &Settings::load(flags)?, |_nothing| Ok(()))
 }

@@ -14,11 +14,14 @@ mod audit;
 mod backup;
 mod check;
 mod clock;
+mod config;
 mod connections;
 mod console;
 mod control;
 mod data;
 mod events;
+#[cfg(test)]
+mod documents;
 mod failure;
 #[cfg(feature = "faults")]
 mod faulty;
@@ -73,9 +76,12 @@ enum Command {
     Admin(admin::Command),
     /// Look whether everything is as it should be: limits, folder, keys, seeds, clock
     ///
-    /// A server with its store in the data folder must be stopped, because it has it locked; with a database servers may go on.
+    /// Servers may go on: one that runs over the store looks into it itself.
     #[command(after_help = SETTINGS_HELP)]
     Check(#[command(flatten)] Box<Flags>),
+    /// The settings in force, an example with all of them, and their schema
+    #[command(subcommand)]
+    Config(config::Command),
     /// Rotate and check the keys that seal the secrets in the store
     #[command(subcommand)]
     Keys(keys::Command),
@@ -106,6 +112,7 @@ fn main() -> ExitCode {
         Command::Gateway(flags) => serve::run(&flags, Front::Gateway),
         Command::Admin(command) => admin::run(&command),
         Command::Check(flags) => check::run(&flags),
+        Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Events(command) => events::run(&command),
         Command::Manual(folder) => manual::write(&folder),

@@ -17,6 +17,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    admin::api,
     clock, connections, console, control,
     data::Data,
     failure::{Failure, chain},
@@ -84,6 +85,7 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     .await?;
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
     let reloads = tokio::spawn(reload_at_hangup(data.clone())?);
+    let administrators = api::serve(data.clone(), settings).await?.map(tokio::spawn);
     let Data { store, engine, host, guard, audit, .. } = data;
     let upkeep = {
         let engine = engine.clone();
@@ -143,7 +145,7 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, reloads, courier, numbers] {
+    for task in [sweeper, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
         task.abort();
         let _ = task.await;
     }

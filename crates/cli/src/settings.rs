@@ -9,10 +9,15 @@ mod networks;
 mod notices;
 mod pages;
 mod secret_url;
+#[cfg(test)]
+mod random;
 
 pub use flags::{DataFlags, Flags};
 pub use notices::Addresses;
 pub use secret_url::{DatabaseUrl, MailUrl};
+pub use merge::in_force;
+#[cfg(test)]
+pub use merge::takes;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -94,6 +99,10 @@ pub struct Settings {
     pub groups: Groups,
     #[serde(default)]
     pub admins: Option<String>,
+    #[serde(default)]
+    pub admin_listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub admin_token_file: Option<PathBuf>,
     pub stage_prefix: String,
     pub password_and_code: bool,
     pub session_lifetime: Lifetime,
@@ -184,6 +193,9 @@ impl Settings {
         let address = |url: &String| url.starts_with("https://") || url.starts_with("http://");
         if self.public_base_url.as_ref().is_some_and(|url| !address(url)) {
             return bad("public_base_url", "write an address that begins with https:// (or http://)");
+        }
+        if self.admin_listen.is_some() != self.admin_token_file.is_some() {
+            return bad("admin_listen, admin_token_file", "set both or neither");
         }
         self.groups.check()?;
         self.check_pages()?;

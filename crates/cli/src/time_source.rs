@@ -1,4 +1,7 @@
-//! Another clock to compare ours with: an NTP server. It decides nothing, so a lie of it costs a line in the log.
+//! Another clock to compare ours with: an NTP server, or where NTP is blocked any web server ([`http`]). It decides nothing, so a lie of it
+//! costs a line in the log.
+
+mod http;
 
 use std::time::Duration;
 
@@ -18,6 +21,11 @@ const BEHIND: &str = "matrix_2fa_clock_behind_seconds";
 
 /// Seconds that our clock is behind the time source (negative: ahead of it).
 pub async fn behind(source: &str) -> Result<f64, String> {
+    if let Some(url) = http::url(source) {
+        let answer = tokio::time::timeout(PATIENCE, http::behind(&url)).await;
+        let answer = answer.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        return answer.map_err(|error| format!("{source} does not tell the time: {error}"));
+    }
     let client = AsyncSntpClient::with_config(Config::default().timeout(PATIENCE));
     let answer =
         client.synchronize(source).await.map_err(|error| format!("{source} does not tell the time: {error}"))?;

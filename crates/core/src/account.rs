@@ -2,22 +2,26 @@
 //!
 //! * [`enrollment`](self): `begin_enrollment`, `confirm` — a pending authenticator changes nothing until a right code confirms it.
 //! * `verification`: `verify_totp`, `reserve_recovery`, `settle_recovery` — a try is charged in the same commit that decides it.
+//! * `issued`: `issue_code`, `verify_issued` — a code of an administrator.
 //! * `change`: `rename`, `remove`, `disable`, `regenerate`, and the administrator's `reset` and `unlock`.
 //! * `upkeep`: `reseal` and `restored`, which the operator does to every account.
 
 mod change;
 mod enrollment;
+mod issued;
 mod upkeep;
 mod verification;
 
 pub use change::{ChangeRefused, Removal};
 pub use enrollment::{BeginRefused, Confirmation, MAX_AUTHENTICATORS, NewAuthenticator};
+pub use issued::IssuedOutcome;
 pub use verification::{OpenedSeed, Reservation, ReserveOutcome, SettleOutcome, TotpOutcome};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{Event, EventKind, Origin},
+    issued::Issued,
     policy::Duty,
     recovery::RecoverySet,
     secret::SealedSeed,
@@ -40,6 +44,8 @@ pub struct Account {
     changed_at: Option<Timestamp>,
     #[serde(default)]
     pub(crate) duty: Duty,
+    #[serde(default)]
+    issued: Option<Issued>,
 }
 
 /// A confirmed authenticator: a device or an app that holds a seed.
@@ -185,7 +191,8 @@ impl Account {
             return Vec::new();
         }
         let mut stages = vec![Stage::Totp];
-        if self.recovery_remaining() > 0 {
+        // An issued code too, also one that is over: flows must not change while somebody goes through them.
+        if self.recovery_remaining() > 0 || self.issued.is_some() {
             stages.push(Stage::Recovery);
         }
         stages

@@ -142,6 +142,15 @@ pub enum EventKind {
         /// Who.
         author: String,
     },
+    /// An administrator issued a code that stands for a recovery code, once.
+    CodeIssued {
+        /// Who.
+        author: String,
+        /// When it dies unused.
+        expires_at: Timestamp,
+    },
+    /// It was used.
+    IssuedCodeUsed,
     /// Of [`SERVER`]: the rules of who must have a second factor are others from now on.
     PolicyChanged {
         /// The rules, as they are shown to administrators.
@@ -195,6 +204,8 @@ impl EventKind {
             Self::DemandWithdrawn { .. } => "demand_withdrawn",
             Self::Exempted { .. } => "exempted",
             Self::ExemptionEnded { .. } => "exemption_ended",
+            Self::CodeIssued { .. } => "code_issued",
+            Self::IssuedCodeUsed => "issued_code_used",
             Self::PolicyChanged { .. } => "policy_changed",
             Self::RestoreFinished { .. } => "restore_finished",
             Self::KeyRotationStarted { .. } => "key_rotation_started",

@@ -5,7 +5,7 @@
 //! load the value, call one transition, and compare-and-swap the result together with its events *before* it answers anybody
 //! (`matrix-2fa-engine` does exactly that).
 //!
-//! Rooms: [`account`] the transitions · [`totp`] codes and time steps · [`recovery`] recovery codes · [`throttle`] the two budgets ·
+//! Rooms: [`account`] the transitions · [`totp`] codes and time steps · [`recovery`] recovery codes · [`issued`] those of administrators · [`throttle`] the two budgets ·
 //! [`odds`] what they are worth · [`drift`] whether the clock is right ·
 //! [`policy`] who must have a factor · [`stage`] and [`flow`] the names on the wire · [`session`] one interactive-auth session ·
 //! [`event`] what is audited · [`secret`] and [`time`] the types that keep secrets and clocks honest.
@@ -14,6 +14,7 @@ pub mod account;
 pub mod drift;
 pub mod event;
 pub mod flow;
+pub mod issued;
 pub mod odds;
 pub mod policy;
 pub mod recovery;
@@ -27,6 +28,7 @@ pub mod totp;
 pub use account::{Account, Authenticator, Context, Proof, Transition};
 pub use event::{Event, EventKind};
 pub use flow::Flow;
+pub use issued::IssuedCode;
 pub use policy::{Policy, Rules, Standing};
 pub use recovery::{RecoveryCode, RecoverySet};
 pub use secret::{SealedSeed, Seed};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{secret::RecoveryDigest, time::Timestamp};
+use crate::{issued::IssuedCode, secret::RecoveryDigest, time::Timestamp};
 
 /// Codes in a set.
 pub const CODES: usize = 10;
@@ -33,15 +33,12 @@ pub struct RecoveryCode(String);
 impl RecoveryCode {
     /// The code that spells these random bytes.
     pub fn from_random(bytes: [u8; CODE_BYTES]) -> Self {
-        Self(CROCKFORD.encode(&bytes))
+        Self(spell(&bytes))
     }
 
     /// Reads what somebody typed. `None` means that it cannot be a recovery code of ours; finding that out costs no hash and no try.
     pub fn parse(input: &str) -> Option<Self> {
-        let mut bytes = CROCKFORD.decode(input.as_bytes()).ok()?;
-        let code = (bytes.len() == CODE_BYTES).then(|| Self(CROCKFORD.encode(&bytes)));
-        bytes.zeroize();
-        code
+        read(input, CODE_BYTES).map(Self)
     }
 
     /// The canonical characters, to be hashed.
@@ -51,15 +48,36 @@ impl RecoveryCode {
 
     /// The form that people read and write: `XXXX-XXXX-XXXX-XXXX`.
     pub fn to_grouped(&self) -> String {
-        let mut out = String::with_capacity(CODE_CHARS + 3);
-        for (i, c) in self.0.chars().enumerate() {
-            if i > 0 && i % 4 == 0 {
-                out.push('-');
-            }
-            out.push(c);
-        }
-        out
+        grouped(&self.0)
     }
+}
+
+/// Has it the shape of a code of the recovery stage, a user's or an administrator's? No other code has it.
+pub fn is_code(input: &str) -> bool {
+    RecoveryCode::parse(input).is_some() || IssuedCode::parse(input).is_some()
+}
+
+pub(crate) fn spell(bytes: &[u8]) -> String {
+    CROCKFORD.encode(bytes)
+}
+
+/// The canonical form of so many bytes as somebody typed them.
+pub(crate) fn read(input: &str, length: usize) -> Option<String> {
+    let mut bytes = CROCKFORD.decode(input.as_bytes()).ok()?;
+    let canonical = (bytes.len() == length).then(|| spell(&bytes));
+    bytes.zeroize();
+    canonical
+}
+
+pub(crate) fn grouped(canonical: &str) -> String {
+    let mut out = String::with_capacity(canonical.len() + canonical.len() / 4);
+    for (i, c) in canonical.chars().enumerate() {
+        if i > 0 && i % 4 == 0 {
+            out.push('-');
+        }
+        out.push(c);
+    }
+    out
 }
 
 impl fmt::Debug for RecoveryCode {

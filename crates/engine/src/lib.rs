@@ -1,7 +1,7 @@
 //! The use cases: load, decide (in `matrix-2fa-core`), commit, and decide again on a conflict. Nothing is answered before it is durable.
 //!
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
-//! [`change`] names, removal, recovery codes, the administrator's reset · [`sessions`] interactive-auth sessions ·
+//! [`change`] names, removal, recovery codes, the administrator's reset · [`issue`] codes of administrators · [`sessions`] interactive-auth sessions ·
 //! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
 //! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
@@ -15,6 +15,7 @@ pub mod enroll;
 mod everybody;
 mod gate;
 pub mod hashing;
+pub mod issue;
 pub mod keyring;
 pub mod notices;
 pub mod numbers;
@@ -48,7 +49,7 @@ use page_sessions::PageStep;
 use policy::PolicyInForce;
 use sessions::Strangers;
 use timing::Timing;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -171,10 +172,14 @@ pub struct Engine {
     outbox: Arc<Notify>,
     due: Arc<Due>,
     renames: Arc<Renames>,
+    audited: broadcast::Sender<matrix_2fa_core::Event>,
 }
 
 /// Sets of recovery codes that one user can be making at the same time.
 const RENEWALS_OF_ONE: usize = 4;
+
+/// Audited things that somebody who watches may be behind.
+const AUDITED_AT_ONCE: usize = 1024;
 
 /// Decisions taken anew before giving up. In one process attempts on an account queue, so only other replicas can cause conflicts.
 const DECISIONS: usize = 32;
@@ -193,6 +198,7 @@ impl Engine {
         let renewals = checks.beside(RENEWALS_OF_ONE);
         let alarm = Arc::new(Alarm::new(settings.alarm));
         let timing = Arc::new(Timing::new(clock.now(), clock.elapsed()));
+        let audited = broadcast::Sender::new(AUDITED_AT_ONCE);
         let policy = Arc::new(PolicyInForce::new(settings.rules.clone()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
@@ -214,6 +220,7 @@ impl Engine {
             outbox,
             due,
             renames,
+            audited,
         }
     }
 
@@ -337,12 +344,24 @@ impl Engine {
                 self.outbox.notify_one();
             }
             for event in &audited {
-                log(event);
-                numbers::event(event);
+                self.tell(event);
                 self.alarm.note(event, self.clock.elapsed());
             }
         }
         Ok(committed)
+    }
+
+    /// What this process audits from now on.
+    pub fn watch(&self) -> broadcast::Receiver<matrix_2fa_core::Event> {
+        self.audited.subscribe()
+    }
+
+    /// What is durable is logged, counted, and told to who watches.
+    fn tell(&self, event: &matrix_2fa_core::Event) {
+        log(event);
+        numbers::event(event);
+        // Nobody may be watching.
+        let _ = self.audited.send(event.clone());
     }
 
     /// What binds a session or an enrollment to the access token that began it.

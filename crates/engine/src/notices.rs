@@ -75,6 +75,8 @@ pub enum News {
     Unfinished,
     /// An administrator issued a code that stands in for the second factor once.
     CodeIssued,
+    /// It was used.
+    IssuedCodeUsed,
 }
 
 /// A notice in the outbox.
@@ -134,6 +136,8 @@ impl News {
             Kind::Reset => Self::Reset,
             Kind::Unlocked => Self::Unlocked,
             Kind::Locked { .. } => Self::Locked,
+            Kind::CodeIssued { .. } => Self::CodeIssued,
+            Kind::IssuedCodeUsed => Self::IssuedCodeUsed,
             Kind::FactorFailed { run, .. } if *run == SUSPICIOUS_RUN => Self::PasswordKnown,
             Kind::EnrollmentStarted { .. }
             | Kind::EnrollmentFailed { .. }

@@ -71,7 +71,7 @@ impl Engine {
         let event = Event { at: self.now(), user: SERVER.to_owned(), origin, kind };
         // Nothing is expected, so nothing can conflict.
         let _done = self.store.commit(Commit { events: vec![event.clone()], ..Commit::default() }).await?;
-        crate::log(&event);
+        self.tell(&event);
         *self.policy.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         Ok(true)
     }

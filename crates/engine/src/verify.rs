@@ -1,7 +1,7 @@
 //! Checking a second factor, charged and durable before anybody learns the outcome.
 
 use matrix_2fa_core::{
-    Account, RecoveryCode, RecoverySet, Stage, Timestamp, TotpCode,
+    Account, IssuedCode, RecoveryCode, RecoverySet, Stage, Timestamp, TotpCode,
     account::{OpenedSeed, ReserveOutcome, SettleOutcome, TotpOutcome},
 };
 use matrix_2fa_store::{RecordChange, StoreError};
@@ -90,6 +90,9 @@ impl Engine {
         code: &str,
         on_success: Vec<RecordChange>,
     ) -> Result<Verdict, EngineError> {
+        if let Some(code) = IssuedCode::parse(code) {
+            return self.verify_issued(user, from, &code, on_success).await;
+        }
         let Some(code) = RecoveryCode::parse(code) else { return Ok(Verdict::Wrong) };
         // A task of its own: a client that hangs up meanwhile must not leave a charge that nobody settles.
         let (engine, user, from) = (self.clone(), user.to_owned(), from.clone());

@@ -63,11 +63,9 @@ pub fn readings(path: &str) -> Result<Vec<Reading<'_>>, Unreadable> {
     let mut bases = vec![strict];
     let mut text = Cow::Borrowed(path);
     for depth in 0..=DEEPEST {
-        // What is encoded in an encoding need not be an encoding: a `%` may be part of a name.
-        let next = match decode(&text) {
-            Err(_) if depth > 0 => break,
-            next => next?,
-        };
+        // What is encoded in an encoding need not be an encoding: a `%` may be part of a name. Upstreams that decode again leave that `%` and
+        // go on with the rest, so we do (`%25%2536f` is `%%36f`, then `%6f`, then `o`).
+        let next = if depth == 0 { decode(&text)? } else { percent_decode_str(&text).decode_utf8_lossy() };
         if next == text {
             break;
         }

@@ -104,6 +104,15 @@ impl LocalHomeserver {
         Ok(records.into_iter().map(|(key, _)| RecordChange::delete(kind, key, Expected::Any)).collect())
     }
 
+    /// Up to `limit` users after this one, by their ids, each with whether they were deactivated.
+    pub async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<(String, bool)>, HostError> {
+        let page = self.store.records(USER, after, limit).await.map_err(crate::refuse::unavailable)?;
+        let read = |(id, record): (String, matrix_2fa_store::Record)| {
+            Ok((id, records::Stored::<User>::read(&record)?.value.deactivated_at.is_some()))
+        };
+        page.into_iter().map(read).collect()
+    }
+
     /// Deactivated users whose second factors may still be there.
     pub(crate) async fn to_forget(&self) -> Result<Vec<String>, HostError> {
         let jobs = records::list::<String>(self.store.as_ref(), FORGET, FORGET_LIST).await?;

@@ -92,6 +92,12 @@ impl TokenHash {
         Self(BASE64URL_NOPAD.encode(&Sha256::digest(token.as_bytes())))
     }
 
+    /// The beginning of it.
+    fn as_number(&self) -> u64 {
+        let hash = BASE64URL_NOPAD.decode(self.0.as_bytes()).unwrap_or_default();
+        hash.first_chunk().map_or(0, |start| u64::from_be_bytes(*start))
+    }
+
     /// As text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -176,7 +182,8 @@ pub(crate) fn put_of<T: Serialize>(
 /// A change that writes a device.
 pub(crate) fn put_device(user: &str, expected: Expected, device: &Device) -> Result<RecordChange, HostError> {
     let change = put_of(DEVICE, device_key(user, &device.id), expected, device, user)?;
-    Ok(stays_with(device.ends_at, change))
+    // Ids of devices come back. Who read this one before it was logged out must not write over the login that came after.
+    Ok(stays_with(device.ends_at, change.of_a_new_life(device.tokens.access.as_number())))
 }
 
 /// What belongs to a login may be swept when nobody needs to be told of its end any more.

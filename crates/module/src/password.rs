@@ -3,7 +3,7 @@
 //! Candidates in a fixed order: the whole field; then the field without a tail of the shape of a code. Whenever a tail has the shape,
 //! both passwords are checked, for every name, so that time tells nothing. A code is evaluated only after its password was right.
 
-use matrix_2fa_core::{Account, RecoveryCode, Stage};
+use matrix_2fa_core::{Account, Stage, recovery};
 
 /// A tail of a password field that has the shape of a code.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,10 +23,11 @@ pub fn split<'a>(field: &'a str, account: &Account) -> Option<Split<'a>> {
 }
 
 fn recovery_tail(field: &str) -> Option<Split<'_>> {
-    // A code may be typed in groups with spaces, so the space before it is at most the fourth from the end.
+    // A code may be typed in groups with spaces, so the space before it is at most the fourth from the end. One that an administrator issued
+    // has six groups and must be typed in one piece here: two short words of a password could not be told from its begin.
     let spaces = field.rmatch_indices(' ').take(4);
     spaces.map(|(at, space)| (field.split_at(at).0, field.split_at(at + space.len()).1)).find_map(|(password, code)| {
-        let readable = !code.starts_with(' ') && !password.is_empty() && RecoveryCode::parse(code).is_some();
+        let readable = !code.starts_with(' ') && !password.is_empty() && recovery::is_code(code);
         readable.then_some(Split { password, stage: Stage::Recovery, code })
     })
 }
@@ -56,6 +57,9 @@ mod tests {
         let code = "0000-1111-2222-3333";
         assert_eq!(found("pass 0000-1111-2222-3333"), Some(("pass", Stage::Recovery, code)));
         assert_eq!(found("pass 0000 1111 2222 3333"), Some(("pass", Stage::Recovery, "0000 1111 2222 3333")));
+        let issued = "0000-1111-2222-3333-4444-5555";
+        let field = format!("pass {issued}");
+        assert_eq!(found(&field), Some(("pass", Stage::Recovery, issued)));
         for none in ["", "123456", "wonderland", "wonderland12345", "1234567ö", " 0000-1111-2222-333U"] {
             assert_eq!(found(none), None, "{none:?}");
         }

@@ -25,8 +25,11 @@ pub struct Batch<'a> {
     new_users: BTreeMap<&'a str, Option<(&'a PreparedAccount, Place)>>,
     deleted: Vec<(&'a NetChange, Place)>,
     replaced: Vec<Put<'a>>,
+    /// Where nothing must be.
+    made: Vec<Put<'a>>,
+    /// Whatever is there.
     put: Vec<Put<'a>>,
-    /// Where a commit expects nothing and leaves nothing: they are put, which proves it, and deleted again.
+    /// Where a commit expects nothing and leaves nothing: they are made, which proves it, and deleted again.
     vacant: Vec<(&'a NetChange, Place)>,
     events: Vec<&'a PreparedEvent>,
     /// How many rows must be as each commit expects.
@@ -55,6 +58,7 @@ impl<'a> Batch<'a> {
         batch.deleted.sort_unstable_by_key(|(change, _)| (change.kind, &change.key));
         batch.vacant.sort_unstable_by_key(|(change, _)| (change.kind, &change.key));
         batch.replaced.sort_unstable_by_key(|put| (put.change.kind, &put.change.key));
+        batch.made.sort_unstable_by_key(|put| (put.change.kind, &put.change.key));
         batch.put.sort_unstable_by_key(|put| (put.change.kind, &put.change.key));
         batch
     }
@@ -90,7 +94,7 @@ impl<'a> Batch<'a> {
         }
         match &change.next {
             None if expected == 0 => {
-                self.put.push(Put { change, put: None, expected, place });
+                self.made.push(Put { change, put: None, expected, place });
                 self.vacant.push((change, place));
             }
             None => self.deleted.push((change, place)),
@@ -99,6 +103,7 @@ impl<'a> Batch<'a> {
                 self.put.push(Put { change, put: Some(put), expected: ANY, place });
             }
             Some(put) if expected > 0 => self.replaced.push(Put { change, put: Some(put), expected, place }),
+            Some(put) if expected == 0 => self.made.push(Put { change, put: Some(put), expected, place }),
             Some(put) => self.put.push(Put { change, put: Some(put), expected, place }),
         }
     }
@@ -128,12 +133,9 @@ impl<'a> Batch<'a> {
         Ok(open.into_iter().enumerate().filter(|(_, open)| *open > 0).map(|(place, _)| place).collect())
     }
 
-    /// Which key of `put` proves what, if it comes back with this version.
-    fn claims(&self) -> HashMap<(&str, &str), (i64, Place)> {
-        let claims = self.put.iter().filter(|put| put.expected == 0);
-        claims
-            .map(|put| ((put.change.kind, put.change.key.as_str()), (put.put.map_or(1, |next| next.puts), put.place)))
-            .collect()
+    /// Which commit each key of `made` belongs to.
+    fn makers(&self) -> HashMap<(&str, &str), Place> {
+        self.made.iter().map(|put| ((put.change.kind, put.change.key.as_str()), put.place)).collect()
     }
 }
 

@@ -135,7 +135,25 @@ impl Cluster {
         self.pg_ctl(&["-m", "immediate", "stop"]);
     }
 
-    /// Starts it after [`Self::crash`].
+    /// `kill -9`, of the server and of everything that it started: nobody gets a chance to finish anything.
+    pub fn kill_9(&self) {
+        let data = self.folder.join("data");
+        // Again, for whoever was being born just now. What they have in memory must not be in use when it starts again.
+        loop {
+            let family = working_in(&data);
+            if family.is_empty() {
+                break;
+            }
+            kill(&family);
+        }
+        // Dead they are, but until somebody has asked what became of them their numbers are taken, and the files that hold these are believed.
+        let socket = self.folder.join(format!(".s.PGSQL.{}.lock", self.port));
+        for lock in [data.join("postmaster.pid"), socket] {
+            fs::remove_file(lock).expect("nobody else does");
+        }
+    }
+
+    /// Starts it after [`Self::crash`] or [`Self::kill_9`].
     pub fn recover(&self) {
         let log = self.folder.join("log");
         self.pg_ctl(&["-l", log.to_str().unwrap(), "start"]);
@@ -146,7 +164,8 @@ impl Cluster {
         command.arg("-D").arg(self.folder.join("data")).arg("-w").args(arguments);
         // Its children keep its output open, so nobody may wait for the end of it.
         let done = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("pg_ctl");
-        assert!(done.success(), "pg_ctl {arguments:?}");
+        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(done.success(), "pg_ctl {arguments:?}: {}", log());
     }
 }
 
@@ -155,6 +174,18 @@ impl Drop for Cluster {
         drop(self.shell.stdin.take());
         let _ended = self.shell.wait();
     }
+}
+
+fn kill(ids: &[String]) {
+    // Some may be gone already.
+    let _status = Command::new("kill").arg("-KILL").args(ids).stderr(Stdio::null()).status().expect("kill");
+}
+
+/// Ids of the processes that are not dead and whose working folder this is.
+fn working_in(folder: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("Linux").flatten();
+    let mine = processes.filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder));
+    mine.filter_map(|process| process.file_name().into_string().ok()).collect()
 }
 
 /// PostgreSQL refuses to run as root: then it runs as the user that Debian's package makes.

@@ -8,6 +8,8 @@
 //! * **A lost connection** is made again, within a bound; then it is [`StoreError::Unavailable`]. If it is lost while a commit is under way,
 //!   the next connection finds out whether it happened; what cannot be found out is unavailable, never done and never tried again.
 //! * **Migrations** (`migrations/`) run at the start, one server at a time. Newer tables than this program knows are refused.
+//! * **Events** lie in a table for each month, made ahead. An operator who need not keep them for ever drops old ones:
+//!   `DROP TABLE events_2026_01`.
 
 mod address;
 mod batch;
@@ -19,6 +21,7 @@ mod database;
 mod export;
 mod failure;
 mod migrations;
+mod months;
 mod prepared;
 mod reader;
 mod tls;
@@ -151,8 +154,10 @@ impl PostgresStore {
         migrations::run(&mut connection).await?;
         let row = connection.query_one(NOW, &[]).await.map_err(OpenError::Database)?;
         drop(connection);
+        months::make(&database).await;
         let clock = Arc::new(DatabaseClock::new(values::time_from_sql(row.get(1))));
         let (queue, commits) = mpsc::channel(options.queue.max(1));
+        months::watch(&database);
         tokio::spawn(committer::run(Arc::clone(&database), row.get(0), options, commits));
         let (accounts, records) =
             (Reader::new(Arc::clone(&database), LOAD), Reader::new(Arc::clone(&database), RECORD));

@@ -63,3 +63,82 @@ async fn check_server(client: &Client) -> Result<(), OpenError> {
     }
     Ok(())
 }
+
+#[cfg(feature = "cluster")]
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use matrix_2fa_core::{Event, EventKind, Timestamp, event::Origin};
+    use matrix_2fa_store::{Commit, Committed, Store};
+
+    use super::*;
+    use crate::{Options, PostgresStore, cluster::Cluster, database::Database, months};
+
+    const USER: &str = "@a:b";
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+
+    async fn append(store: &PostgresStore, at: u64) {
+        let kind = EventKind::EnrollmentStarted { id: at.to_string() };
+        let at = Timestamp::from_millis(at);
+        let event = Event { at, user: USER.to_owned(), origin: Origin::default(), kind };
+        let commit = Commit { events: vec![event], ..Commit::default() };
+        assert_eq!(store.commit(commit).await.expect("commits"), Committed::Done);
+    }
+
+    async fn times(store: &PostgresStore) -> Vec<u64> {
+        let events = store.events(USER, Timestamp::from_millis(0), 100).await.expect("events");
+        events.iter().map(|event| event.at.as_millis()).collect()
+    }
+
+    /// Tables of the first version, with events of long ago, of just now and of a time to come.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn r69_events_of_the_first_version_move_to_the_tables_of_their_months() {
+        let cluster = Cluster::start();
+        let url = cluster.database();
+        let address = url.parse().expect("an address");
+        let options = Options { connections: 4, ..Options::default() };
+        let sql = |sql: &str| cluster.sql("test_0", sql);
+        let now: u64 = sql("SELECT floor(extract(epoch FROM now()) * 1000)").parse().expect("a number");
+        let database = Arc::new(Database::new(&address, &options).expect("an address"));
+        let mut connection = database.connection().await.expect("connects");
+        let client: &mut Client = &mut connection;
+        let first = embedded::migrations::runner().set_target(refinery::Target::Version(1));
+        first.run_async(client).await.expect("migrates");
+        for (seq, at) in [now, now - 400 * DAY, now + 25 * DAY, now + 200 * DAY].into_iter().enumerate() {
+            let kind = EventKind::EnrollmentStarted { id: seq.to_string() };
+            let at = Timestamp::from_millis(at);
+            let event = Event { at, user: USER.to_owned(), origin: Origin::default(), kind };
+            let bytes = matrix_2fa_store::codec::encode("event", &event).expect("encodes");
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let at = at.as_millis();
+            sql(&format!("INSERT INTO events (at, user_id, event) VALUES ({at}, '{USER}', '\\x{hex}')"));
+        }
+        drop(connection);
+
+        let store = PostgresStore::open(&address, options).await.expect("opens and migrates");
+        let all = [now - 400 * DAY, now, now + 25 * DAY, now + 200 * DAY];
+        assert_eq!(times(&store).await, all);
+        let count = |table: &str| sql(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!((count("events_before").as_str(), count("events_other").as_str()), ("1", "1"));
+        let month = |of: u64| {
+            sql(&format!("SELECT 'events_' || to_char(to_timestamp({of} / 1000) AT TIME ZONE 'UTC', 'YYYY_MM')"))
+        };
+        assert_ne!(count(&month(now)), "0");
+
+        // Made ahead, and new ones go there; what waited for its month moves when that is made.
+        append(&store, now + 26 * DAY).await;
+        assert_ne!(count(&month(now + 26 * DAY)), "0");
+        sql(&format!("SELECT events_month(to_timestamp({} / 1000))", now + 200 * DAY));
+        assert_eq!((count("events_other").as_str(), count(&month(now + 200 * DAY)).as_str()), ("0", "1"));
+        // Again, with nothing to do.
+        months::make(&database).await;
+
+        // Kept long enough.
+        sql("DROP TABLE events_before");
+        assert_eq!(times(&store).await, [now, now + 25 * DAY, now + 26 * DAY, now + 200 * DAY]);
+        let again = PostgresStore::open(&address, Options { connections: 4, ..Options::default() }).await;
+        append(&again.expect("opens"), now - 400 * DAY).await;
+        assert_eq!(count("events_other"), "1", "what has no table lies in the default one");
+    }
+}

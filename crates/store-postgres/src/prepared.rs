@@ -49,6 +49,8 @@ pub struct NetPut {
     pub puts: i64,
     /// It was deleted before: versions start again.
     pub afresh: bool,
+    /// The version that it has now, if it is made.
+    pub made: i64,
 }
 
 /// What a commit expects of one account or record: kind and key, and the version or 0 for nothing.
@@ -138,10 +140,11 @@ fn net_changes(changes: Vec<RecordChange>) -> Result<Option<Vec<NetChange>>, Sto
         if matches!(change.expected, Expected::Version(0) | Expected::Version(0x8000_0000_0000_0000..)) {
             return Ok(None);
         }
+        let first = values::version_to_sql(change.first).unwrap_or(1);
         let place = places.get(&(change.kind.0, change.key.clone())).copied();
         let Some(net) = place.and_then(|place| nets.get_mut(place)) else {
             places.insert((change.kind.0, change.key.clone()), nets.len());
-            let next = change.next.map(|record| NetPut { record, puts: 1, afresh: false });
+            let next = change.next.map(|record| NetPut { record, puts: 1, afresh: false, made: first });
             nets.push(NetChange { kind: change.kind.0, key: change.key, expected: change.expected, next });
             continue;
         };
@@ -151,8 +154,8 @@ fn net_changes(changes: Vec<RecordChange>) -> Result<Option<Vec<NetChange>>, Sto
             _contradiction => return Ok(None),
         };
         net.next = change.next.map(|record| match &net.next {
-            Some(before) => NetPut { record, puts: before.puts + 1, afresh: before.afresh },
-            None => NetPut { record, puts: 1, afresh: true },
+            Some(before) => NetPut { record, puts: before.puts + 1, afresh: before.afresh, made: before.made + 1 },
+            None => NetPut { record, puts: 1, afresh: true, made: first },
         });
     }
     Ok(Some(nets))

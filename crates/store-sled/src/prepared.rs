@@ -29,6 +29,7 @@ pub struct PreparedRecord {
     pub key: IVec,
     pub expected: Expected,
     pub next: Option<PreparedValue>,
+    pub first: Version,
 }
 
 #[derive(Debug)]
@@ -76,7 +77,7 @@ fn prepare_record(change: RecordChange) -> Result<PreparedRecord, StoreError> {
         fits("record", &key, &value)?;
         Ok(PreparedValue { value: value.into(), user: record.user, expires_at: record.expires_at })
     });
-    Ok(PreparedRecord { key: key.into(), expected: change.expected, next: next.transpose()? })
+    Ok(PreparedRecord { key: key.into(), expected: change.expected, next: next.transpose()?, first: change.first })
 }
 
 fn fits(what: &'static str, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

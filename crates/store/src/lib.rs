@@ -25,8 +25,9 @@ use matrix_2fa_core::{Account, Event, Timestamp};
 /// Histogram that backends record: commits that shared one flush, or one transaction.
 pub const FLUSHED_COMMITS: &str = "matrix_2fa_flushed_commits";
 
-/// Counts the commits of one account or one record. 0 means that it was never written. A record that was deleted starts again at 1, so
-/// give records that may come back a key that nobody reuses, or expect [`Expected::Absent`] when they are made.
+/// Counts the changes of one account or one record. 0 means that it was never written. A record that is made begins at
+/// [`RecordChange::first`], 1 if nobody chose. Who deletes records and makes others under the same keys must choose, or somebody who read the
+/// old one takes the new one for it.
 pub type Version = u64;
 
 /// An account as it is stored. A user who was never written has the default account at version 0.
@@ -91,6 +92,8 @@ pub struct RecordChange {
     pub expected: Expected,
     /// What shall be there.
     pub next: Option<NewRecord>,
+    /// The version that it begins at, if it is made by this change.
+    pub first: Version,
 }
 
 /// What a record change expects to find.
@@ -118,12 +121,20 @@ pub struct NewRecord {
 impl RecordChange {
     /// Writes `next` if `expected` holds.
     pub fn put(kind: Kind, key: impl Into<String>, expected: Expected, next: NewRecord) -> Self {
-        Self { kind, key: key.into(), expected, next: Some(next) }
+        Self { kind, key: key.into(), expected, next: Some(next), first: 1 }
+    }
+
+    /// Under a key that may have been used before: `life` is a number that no record under this key ever had, a random one or a hash of
+    /// something random. It is where the versions of this record begin, if it is made now.
+    #[must_use]
+    pub fn of_a_new_life(self, life: u64) -> Self {
+        // So much room above it that counting never comes to an end.
+        Self { first: (life >> 2).max(1), ..self }
     }
 
     /// Deletes the record if `expected` holds. With [`Expected::Any`] deleting nothing is fine.
     pub fn delete(kind: Kind, key: impl Into<String>, expected: Expected) -> Self {
-        Self { kind, key: key.into(), expected, next: None }
+        Self { kind, key: key.into(), expected, next: None, first: 1 }
     }
 }
 

@@ -51,7 +51,7 @@ impl State {
             self.records.remove(&place);
             return;
         };
-        let version = self.records.get(&place).map_or(0, |record| record.version) + 1;
+        let version = self.records.get(&place).map_or(change.first, |record| record.version + 1);
         let record = Record { version, bytes: next.bytes, user: next.user, expires_at: next.expires_at };
         self.records.insert(place, record);
     }

@@ -48,6 +48,7 @@ macro_rules! store_tests {
             an_empty_commit_is_done
             what_a_record_change_expects_is_checked
             a_deleted_record_starts_again
+            a_record_made_again_is_not_taken_for_the_old_one
             changes_of_one_key_in_one_commit_run_in_order
             records_keep_everything_they_are_given
             keys_may_have_any_characters

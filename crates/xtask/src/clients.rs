@@ -20,8 +20,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
     for program in ["curl", "jq", "strace", "faketime"] {
         debian(shell, program, program, &["--version"])?;
     }
-    // Its programs lie beside the path, so that several versions can be installed.
-    debian(shell, "sh", "postgresql", &["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"])?;
+    postgresql(workspace)?;
     debian(shell, "openssl", "openssl", &["version"])?;
     debian(shell, "chromium", "chromium", &["--version"])?;
     debian(shell, "zbarimg", "zbar-tools", &["--version"])?;
@@ -40,6 +39,13 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
 /// Makes the codes of every test.
 pub fn oathtool(workspace: &Workspace) -> Result<()> {
     debian(&workspace.shell, "oathtool", "oathtool", &["--version"])
+}
+
+/// What many servers share.
+pub fn postgresql(workspace: &Workspace) -> Result<()> {
+    // Its programs lie beside the path, so that several versions can be installed.
+    let probe = ["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"];
+    debian(&workspace.shell, "sh", "postgresql", &probe)
 }
 
 /// A program of Debian's: installed if it is missing, we are root, and there is an apt-get.

@@ -66,16 +66,25 @@ enum Chore {
     },
     /// Every crate as it would be published, in order.
     Crates,
-    /// The crash suite alone: random kills of a server under load, and five faults that it must find.
+    /// The crash suite alone: random kills of a server under load and of its PostgreSQL, and five faults that it must find.
     Crash {
-        /// Kills of the server without a fault [default: those of `cargo xtask test`].
+        /// Kills without a fault, two of five over PostgreSQL [default: the 200 of `cargo xtask test`].
         #[arg(long)]
         kills: Option<u32>,
         /// What chance begins with, to see a failure again; a run prints its own.
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// A server that logs everything at trace level while one user after the other does everything; then no secret may be in its log.
+    Trace {
+        /// How long.
+        #[arg(long, default_value_t = TRACE_SECONDS)]
+        seconds: u64,
+    },
 }
+
+/// What issue and requirement ask for; `cargo xtask test` does one walk of it.
+const TRACE_SECONDS: u64 = 600;
 
 /// For all targets together.
 const FUZZ_SECONDS: u64 = 60;
@@ -124,6 +133,11 @@ fn main() -> Result<()> {
             }
             crash(&workspace, servers::build(&workspace)?)
         }
+        Chore::Trace { seconds } => {
+            clients::oathtool(&workspace)?;
+            workspace.shell.set_var("LOG_WALK_SECONDS", seconds.to_string());
+            suite(&workspace, servers::build(&workspace)?, "logs::r60_a_trace_of_everything_has_no_secret --nocapture")
+        }
     }
 }
 
@@ -134,6 +148,7 @@ fn test(workspace: &Workspace) -> Result<()> {
     environment.extend(servers::build(workspace)?);
     checks::all(workspace)?;
     checks::tests(workspace)?;
+    proofs::fuzz(workspace, FUZZ_SECONDS)?;
     crash(workspace, environment.clone())?;
     conformance(workspace, environment, ALL_BUT_CRASH)
 }
@@ -143,6 +158,7 @@ const ALL_BUT_CRASH: &str = "--skip crash::";
 
 fn crash(workspace: &Workspace, environment: servers::Environment) -> Result<()> {
     clients::oathtool(workspace)?;
+    clients::postgresql(workspace)?;
     suite(workspace, environment, "crash:: --test-threads=1 --nocapture")
 }
 

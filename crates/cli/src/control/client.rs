@@ -33,7 +33,11 @@ pub async fn connect(path: &Path) -> Result<Option<Running>, Failure> {
 
 impl Running {
     /// Has the act done, and passes on what is heard until `hear` says that this was the end.
-    pub async fn ask(mut self, act: &Act, hear: impl Fn(Heard) -> Option<Result<(), Failure>>) -> Result<(), Failure> {
+    pub async fn ask(
+        mut self,
+        act: &Act,
+        mut hear: impl FnMut(Heard) -> Option<Result<(), Failure>>,
+    ) -> Result<(), Failure> {
         let cut =
             || Failure::run("the server went away before it was done; what was begun goes on when it is asked again");
         let body = serde_json::to_vec(act).map_err(|error| Failure::because(&error))?;

@@ -1,15 +1,15 @@
 //! The acts themselves.
 
 use matrix_2fa::homeserver::Homeserver;
-use matrix_2fa_core::Account;
-use matrix_2fa_engine::{
-    Origination,
-    rotation::{Progress, RotationError},
-};
+use matrix_2fa_core::{Event, Timestamp};
+use matrix_2fa_engine::rotation::{Progress, RotationError};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::{Act, Teller};
 use crate::{
-    backup,
+    admin::{AdminAct, Desk},
+    backup, check,
     data::Data,
     events,
     failure::{Failure, chain},
@@ -18,7 +18,21 @@ use crate::{
 /// Does it. `serving`: others use the store at the same time.
 pub async fn perform(act: Act, data: &Data, serving: bool, teller: &Teller) -> Result<(), Failure> {
     match act {
-        Act::Reset { user } => reset(&user, data, teller).await,
+        Act::Admin { act, author } => {
+            let progress = {
+                let teller = teller.clone();
+                move |line| teller.progress(line)
+            };
+            teller.value(Desk { data, author: &author }.answer(act, progress).await?);
+            Ok(())
+        }
+        Act::Follow { user, since, limit } => follow(user, since, limit, data, teller).await,
+        Act::Check => {
+            let mut report = check::Report::default();
+            report.accounts(&data.engine).await?;
+            teller.value(serde_json::to_value(report.lines).map_err(|error| Failure::because(&error))?);
+            Ok(())
+        }
         Act::NewKey => new_key(data, teller),
         Act::RotateKeys { to } => rotate(to.as_deref(), data, teller).await,
         Act::CheckKeys => check(data, teller).await,
@@ -42,26 +56,36 @@ pub async fn perform(act: Act, data: &Data, serving: bool, teller: &Teller) -> R
     }
 }
 
-async fn reset(user: &str, data: &Data, teller: &Teller) -> Result<(), Failure> {
-    let id = data
-        .host
-        .canonical_user(user)
-        .ok_or_else(|| Failure::start(format!("{user} is not a Matrix id of this server; write @user:server")))?;
-    let account = data.engine.account(&id).await.map_err(|error| Failure::run(chain(&error)))?;
-    // Behind a gateway the users are somebody else's, and known here by what they did.
-    let exists = data.host.exists(&id).await.map_err(|error| Failure::run(chain(&error)))?;
-    if !exists && account == Account::default() {
-        return Err(Failure::run(format!("there is no user {id} on this server")));
+/// What was audited, and then whatever this process audits, until nobody listens any more.
+async fn follow(
+    user: Option<String>,
+    since: Option<Timestamp>,
+    limit: usize,
+    data: &Data,
+    teller: &Teller,
+) -> Result<(), Failure> {
+    // Before the look at what was: nothing falls between.
+    let mut audited = data.engine.watch();
+    let wanted = user.as_deref().and_then(|user| data.host.canonical_user(user));
+    let before = AdminAct::Events { user, since, limit: Some(limit) };
+    let before = Desk { data, author: "" }.answer(before, |_progress| ()).await?;
+    let seen: Vec<Event> =
+        before.get("events").cloned().and_then(|events| serde_json::from_value(events).ok()).unwrap_or_default();
+    teller.value(before);
+    loop {
+        let event = tokio::select! {
+            event = audited.recv() => event,
+            () = teller.left() => return Ok(()),
+        };
+        match event {
+            Ok(event) if seen.contains(&event) || wanted.as_ref().is_some_and(|user| *user != event.user) => {}
+            Ok(event) => teller.value(json!({ "events": [event] })),
+            Err(RecvError::Lagged(missed)) => {
+                teller.progress(format!("{missed} more were audited than could be passed on"));
+            }
+            Err(RecvError::Closed) => return Ok(()),
+        }
     }
-    let enrolled = account.is_enrolled();
-    let from = Origination { operation: Some("admin reset".to_owned()), ..Origination::default() };
-    data.engine.reset(&id, &from).await.map_err(|error| Failure::run(chain(&error)))?;
-    teller.answer(if enrolled {
-        format!("{id} has no second factor any more and logs in with the password alone")
-    } else {
-        format!("{id} had no second factor; pending enrollments and counters are gone")
-    });
-    Ok(())
 }
 
 fn new_key(data: &Data, teller: &Teller) -> Result<(), Failure> {

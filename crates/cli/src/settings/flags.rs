@@ -101,6 +101,17 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<String>,
 
+    /// Where to answer administrators over HTTP, for example 127.0.0.1:8010; a listener of its own, and nothing that strangers should reach
+    /// [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// File with the token that such a request must bring, of at least 32 characters, for its owner alone [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_token_file: Option<PathBuf>,
+
     /// Who administrates this server, for groups with admins = true; comma between several [default: nobody]
     #[arg(long, value_name = "USERS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -289,8 +300,9 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_slows: Option<bool>,
 
-    /// NTP server to compare the clock with, at start and every hour, for example pool.ntp.org; a wrong clock is told in the log [default: none]
-    #[arg(long, value_name = "HOST")]
+    /// What to compare the clock with, at start and every hour: an NTP server like pool.ntp.org, or the address of a web server like
+    /// https://example.org, whose header Date is read; a wrong clock is told in the log [default: none]
+    #[arg(long, value_name = "HOST|URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_source: Option<String>,
 }
@@ -347,6 +359,8 @@ impl Flags {
             grace_period: Some("0s".to_owned()),
             groups: None,
             admins: None,
+            admin_listen: None,
+            admin_token_file: None,
             stage_prefix: Some("m.login.2fa.".to_owned()),
             password_and_code: Some(true),
             session_lifetime: Some("7d".to_owned()),

@@ -20,6 +20,69 @@ const OTHERS: &[&str] = if cfg!(feature = "faults") { &["config", "fault"] } els
 
 /// Merges all sources.
 pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
+    let (figment, file) = sources(flags)?;
+    figment.extract().map_err(|errors| explain(errors, file))
+}
+
+/// The settings in force, a line each, with where they were set; checked like at a start.
+pub fn in_force(flags: &Flags) -> Result<Vec<String>, Failure> {
+    Settings::load(flags)?;
+    let (figment, file) = sources(flags)?;
+    let merged: Dict = figment.extract().map_err(|errors| explain(errors, file))?;
+    let line = |(key, value): (&String, &Value)| {
+        let source = figment.find_metadata(key).map(|metadata| metadata.name.as_ref()).unwrap_or_default();
+        let source = match source {
+            name if name.contains("environment") => format!("{PREFIX}{}", key.to_uppercase()),
+            name if name.contains("TOML") => file.display().to_string(),
+            _ if is_flag(flags, key) => format!("--{}", key.replace('_', "-")),
+            _ => "default".to_owned(),
+        };
+        format!("{key} = {} # {source}", written(value))
+    };
+    Ok(merged.iter().map(line).collect())
+}
+
+fn is_flag(flags: &Flags, key: &str) -> bool {
+    let given = Serialized::defaults(flags).data().unwrap_or_default();
+    given.values().any(|given| given.contains_key(key))
+}
+
+/// As it would stand in the file, without the password of an address.
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => serde_json::Value::from(without_password(text)).to_string(),
+        Value::Array(_, values) => format!("[{}]", values.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Value::Dict(_, table) => {
+            let pairs: Vec<_> = table.iter().map(|(key, value)| format!("{key} = {}", written(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+fn without_password(text: &str) -> String {
+    const HIDDEN: &str = "***";
+    if !text.contains("://") || !(text.contains('@') || text.to_ascii_lowercase().contains("password")) {
+        return text.to_owned();
+    }
+    match url::Url::parse(text) {
+        Ok(mut address) if !address.query().unwrap_or_default().to_ascii_lowercase().contains("password") => {
+            match address.password().is_none() || address.set_password(Some(HIDDEN)).is_ok() {
+                true => address.into(),
+                false => HIDDEN.to_owned(),
+            }
+        }
+        _ => HIDDEN.to_owned(),
+    }
+}
+
+/// Would a file with this one line be taken?
+#[cfg(test)]
+pub fn takes(line: &str) -> bool {
+    Figment::from(Serialized::defaults(Flags::defaults())).merge(Toml::string(line)).extract::<Settings>().is_ok()
+}
+
+fn sources(flags: &Flags) -> Result<(Figment, &Path), Failure> {
     let file = match &flags.config {
         Some(file) if !file.is_file() => {
             return Err(Failure::start(format!("--config: there is no file {}", file.display())));
@@ -31,8 +94,7 @@ pub fn merge(flags: &Flags) -> Result<Settings, Failure> {
     if file.exists() {
         figment = figment.merge(Toml::file_exact(file));
     }
-    let figment = figment.merge(Variables).merge(Serialized::defaults(flags));
-    figment.extract().map_err(|errors| explain(errors, file))
+    Ok((figment.merge(Variables).merge(Serialized::defaults(flags)), file))
 }
 
 /// The variables, each read as the type of its setting: a text stays as it was written, also one that looks like a number.
@@ -107,6 +169,20 @@ mod tests {
         assert_eq!(settings.max_guess_probability, 1e-2);
     }
 
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        for (given, shown) in [
+            ("postgres://u:hunter2@host/name", "postgres://u:***@host/name"),
+            ("postgres://u@host/name", "postgres://u@host/name"),
+            ("postgres://host/name?password=hunter2", "***"),
+            ("https://matrix.example.org", "https://matrix.example.org"),
+            ("smtp://u:p@:bad", "***"),
+            ("a note @ home", "a note @ home"),
+        ] {
+            assert_eq!(without_password(given), shown, "{given}");
+        }
+    }
+
     /// Flags are the documentation: a setting without one would be a secret, a flag without a setting a lie.
     #[test]
     fn the_defaults_are_complete_and_name_every_setting() {
@@ -120,6 +196,8 @@ mod tests {
             issuer: Some("Example".to_owned()),
             groups: Some(r#"[{ name = "all", localparts = ".*", policy = "required" }]"#.to_owned()),
             admins: Some("alice, bob".to_owned()),
+            admin_listen: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 8010))),
+            admin_token_file: Some("token".into()),
             upstream: Some("http://127.0.0.1:8009".to_owned()),
             public_base_url: Some("https://example.org".to_owned()),
             trusted_proxies: Some("10.0.0.0/8, ::1".to_owned()),

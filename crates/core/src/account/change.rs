@@ -111,6 +111,8 @@ impl Account {
         }
         let mut next = self.clone();
         next.recovery = Some(set);
+        // Who renews the codes has a way in.
+        next.issued = None;
         next.reservation = None;
         next.changed_at = Some(cx.now);
         Transition::changed(next, Ok(()), vec![cx.event(EventKind::RecoveryCodesRegenerated)])

@@ -39,6 +39,7 @@ impl Account {
     pub fn restored(&self, cx: &Context, at: Timestamp) -> Transition<()> {
         let mut next = self.clone();
         next.recovery = None;
+        next.issued = None;
         next.reservation = None;
         next.pending = None;
         for authenticator in &mut next.authenticators {

@@ -234,7 +234,7 @@ impl Account {
 }
 
 impl Reservation {
-    fn is_live(&self, now: Timestamp) -> bool {
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
         // A reservation from the future (the clock was set back) must not block for ever.
         now >= self.at && now.since(self.at) < RESERVATION_LIFETIME
     }

@@ -35,7 +35,19 @@ fn r25_a_pending_authenticator_changes_nothing_at_login() {
     assert!(!world.account.is_enrolled());
     assert!(world.account.stages().is_empty());
     assert_eq!(world.verify(&code_of(&world, &pending.id)), TotpOutcome::NotEnrolled);
-    assert_eq!(world.account.enabled_at(), None);
+    assert_eq!((world.account.enabled_at(), world.account.changed_at()), (None, None));
+    let enabled = world.now;
+    let code = code_of(&world, &pending.id);
+    assert!(matches!(
+        world.confirm_with(&pending.id, &TOKEN, Some(&code)),
+        Confirmation::Confirmed { first: true, .. }
+    ));
+    assert_eq!((world.account.enabled_at(), world.account.changed_at()), (Some(enabled), Some(enabled)));
+    world.wait(TEN_MINUTES);
+    let changed = world.now;
+    world.enroll();
+    assert_eq!(world.account.changed_at(), Some(changed), "what was proved before it proves nothing any more");
+    assert_eq!(world.account.enabled_at(), Some(enabled));
 }
 
 #[test]

@@ -29,6 +29,15 @@ fn r60_debug_of_every_secret_type_is_this_and_nothing_else() {
     );
 }
 
+/// The body of a request may hold anything, and so may what stands for its secrets.
+#[test]
+fn r60_debug_of_a_session_shows_what_it_is_for_and_no_body() {
+    let session = crate::session::with_body(r#"{"new_password":"hunter2"}"#);
+    let shown = format!("{session:?}");
+    assert!(shown.starts_with("AuthSession { operation: ") && shown.contains("completed: []"), "{shown}");
+    assert!(!shown.contains("hunter2") && !shown.contains("body"), "{shown}");
+}
+
 /// `Zeroizing` wipes and prints: a type that holds one, or a part of a password field, writes its own `Debug`.
 #[test]
 fn r60_no_type_with_a_secret_derives_debug() {

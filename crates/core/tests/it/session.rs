@@ -33,6 +33,11 @@ fn session(flows: Vec<Flow>) -> AuthSession {
     }
 }
 
+/// A session that was opened by a request with this body.
+pub fn with_body(body: &str) -> AuthSession {
+    AuthSession { body: body.to_owned(), ..session(Vec::new()) }
+}
+
 fn flow() -> impl Strategy<Value = Flow> {
     prop::sample::subsequence(&STAGES, 1..=3).prop_shuffle().prop_map(Flow::new)
 }

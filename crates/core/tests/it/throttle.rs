@@ -323,3 +323,69 @@ fn r15_without_a_lock_the_window_is_the_bound() {
     let _never = throttle.charge(&shared, past, client, 2);
     assert_eq!(throttle.decide(&shared, past.plus(budget.max_wait), client), Decision::Wait(past.plus(WINDOW)));
 }
+
+/// Every bound stands where it is written: one millisecond decides.
+#[test]
+fn r13_r14_the_bounds_of_the_ledger_are_exact() {
+    assert_eq!(WINDOW, Duration::from_secs(2_592_000));
+    let (ms, one, other) = (Duration::from_millis(1), ClientTag(1), ClientTag(2));
+    let begin = Timestamp::from_millis(10_000_000_000);
+    let failed = |times: usize| {
+        let mut throttle = Throttle::default();
+        for _ in 0..times {
+            assert!(!throttle.charge(&TOTP, begin, one, 1));
+        }
+        throttle
+    };
+
+    // Forgiven up to two minutes after it, and not later.
+    for (after, left) in [(FORGIVEN, 0), (FORGIVEN + ms, 1)] {
+        let mut throttle = failed(1);
+        assert_eq!(throttle.failed_at(), Some(begin));
+        throttle.clear(begin.plus(after), one);
+        assert_eq!((throttle.recent(), throttle.failed_at()), (left, None), "{after:?}");
+    }
+    // Remembered for thirty days.
+    for (after, left) in [(WINDOW - ms, 1), (WINDOW, 0)] {
+        let mut throttle = failed(1);
+        throttle.clear(begin.plus(after), other);
+        assert_eq!(throttle.recent(), left, "{after:?}");
+    }
+    // A clock that was set back by more than the whole wait lets one try through.
+    let wait = Duration::from_secs(30);
+    for (back, allowed) in [(wait, false), (wait + ms, true)] {
+        let decision = failed(5).decide(&TOTP, begin.minus(back), one);
+        assert_eq!(decision == Decision::Allow, allowed, "{back:?}");
+    }
+}
+
+#[test]
+fn r16_the_bounds_of_who_is_new_to_recovery_are_exact() {
+    let begin = Timestamp::from_millis(10_000_000_000);
+    let (ms, one, other) = (Duration::from_millis(1), ClientTag(1), ClientTag(2));
+    let waits = Budget { newcomers: 2, free: 1, first_wait: WINDOW, max_wait: WINDOW, ..RECOVERY };
+    let admits = |throttle: &Throttle, after: Duration, client| {
+        throttle.decide(&waits, begin.plus(after), client) == Decision::Allow
+    };
+    // Its own wrong code keeps a client waiting for an hour.
+    let mut throttle = Throttle::default();
+    assert!(!throttle.charge(&waits, begin, one, 1));
+    let hour = Duration::from_secs(3600);
+    for (after, admitted) in [(hour / 2, false), (hour - ms, false), (hour, true)] {
+        assert_eq!(admits(&throttle, after, one), admitted, "{after:?}");
+    }
+    // Others come in between, as long as there were not too many in the last minute.
+    assert!(!throttle.charge(&waits, begin, ClientTag(3), 1));
+    let minute = Duration::from_secs(60);
+    for (after, admitted) in [(minute - ms, false), (minute, true)] {
+        assert_eq!(admits(&throttle, after, other), admitted, "{after:?}");
+    }
+    assert!(!admits(&throttle, minute, ClientTag::default()), "nobody in particular is nobody new");
+}
+
+#[test]
+fn r24_the_bound_of_a_window_is_shared_too() {
+    let window = Budget { in_window: Some(25), lock_at: None, ..TOTP };
+    let shares = [0, 1, 2, 3, 100].map(|authenticators| window.shared_by(authenticators).in_window);
+    assert_eq!(shares, [Some(25), Some(25), Some(12), Some(8), Some(1)]);
+}

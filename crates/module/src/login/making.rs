@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::Guard;
 use crate::{ApiError, HostError, homeserver::PreparedLogin, uia::Session};
 
-/// Logins that are prepared anew because something of them had changed: only whoever logs in on one device at the same time meets that.
-const ATTEMPTS: usize = 8;
+/// Logins that are prepared, once more if something of them had changed. Then the host makes it, in its own order: whoever writes to a device
+/// again and again with a stolen token must not keep its owner from taking it over.
+const PREPARED: usize = 2;
 
 /// A login whose first factor was right, and the code that is to finish it.
 pub(super) struct LastStage<'a> {
@@ -41,8 +42,8 @@ impl Guard<'_> {
         session: &Session,
     ) -> Result<(Verdict, Option<Value>), ApiError> {
         self.module.admit(self.from.client)?;
-        for _ in 0..ATTEMPTS {
-            let (changes, answer, refused) = match self.plan(last, session).await? {
+        for attempt in 0..=PREPARED {
+            let (changes, answer, refused) = match self.plan(last, session, attempt < PREPARED).await? {
                 Plan::Joins { changes, answer } => (changes, Some(answer), None),
                 Plan::Follows => (Vec::new(), None, None),
                 Plan::Refused(error) => (Vec::new(), None, Some(error)),
@@ -59,10 +60,10 @@ impl Guard<'_> {
         Err(EngineError::Contended.into())
     }
 
-    async fn plan(&self, last: &LastStage<'_>, session: &Session) -> Result<Plan, ApiError> {
+    async fn plan(&self, last: &LastStage<'_>, session: &Session, may_join: bool) -> Result<Plan, ApiError> {
         let host = self.module.host();
         // While a recovery code is hashed there is time for a change of the password, which the host must see at the end.
-        let joins = self.makes_logins && last.stage == Stage::Totp;
+        let joins = may_join && self.makes_logins && last.stage == Stage::Totp;
         let prepared = if joins { host.prepare_login(last.user, &for_the_host(last.body)).await } else { Ok(None) };
         let (epoch, plan) = match prepared {
             Ok(Some(PreparedLogin { epoch, changes, answer })) => (epoch, Plan::Joins { changes, answer }),

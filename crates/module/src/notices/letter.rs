@@ -108,6 +108,7 @@ fn in_words(words: &Words, news: &News) -> (String, String) {
         News::PasswordKnown => ("notice-password-known", "notice-password-known-text"),
         News::Unfinished => ("notice-unfinished", "notice-unfinished-text"),
         News::CodeIssued => ("notice-code-issued", "notice-code-issued-text"),
+        News::IssuedCodeUsed => ("notice-issued-used", "notice-issued-used-text"),
     };
     (words.say(title), words.say(text))
 }

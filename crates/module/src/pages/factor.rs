@@ -1,6 +1,6 @@
 //! A second factor that somebody typed on a page: one field for all of them.
 
-use matrix_2fa_core::{RecoveryCode, Stage};
+use matrix_2fa_core::{Stage, recovery};
 use matrix_2fa_engine::{Origination, verify::Verdict};
 use matrix_2fa_store::RecordChange;
 
@@ -17,7 +17,7 @@ pub(crate) enum Checked {
 
 /// Which factor it is: recovery codes have a shape that no other code has.
 pub(crate) fn stage_of(code: &str) -> Stage {
-    if RecoveryCode::parse(code).is_some() { Stage::Recovery } else { Stage::Totp }
+    if recovery::is_code(code) { Stage::Recovery } else { Stage::Totp }
 }
 
 /// Checks what was typed, on the budgets that all doors share. `on_success` joins the commit that makes the code used.

@@ -46,8 +46,12 @@ const ENROLLED: World = World {
     reaches: &[],
 };
 
-/// Explores everything, and fails with the steps that lead to a broken promise.
+/// Explores everything, and fails with the steps that lead to a broken promise. Wider on demand: `MODEL_SENDS=1` is one request more in each
+/// model, `MODEL_CRASHES=1` one crash more; each makes it longer by far.
 fn explore(name: &str, world: World) {
+    let more = |variable| std::env::var(variable).map_or(0, |given| given.parse::<u8>().expect("a small number"));
+    let world =
+        World { sends: world.sends + more("MODEL_SENDS"), crashes: world.crashes + more("MODEL_CRASHES"), ..world };
     let checker = world.checker().threads(2).spawn_bfs().join();
     eprintln!(
         "{name}: {} states, {} of them different, {} steps deep",

@@ -39,13 +39,18 @@ FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::b
 WHERE r.kind = n.kind AND r.key = n.key AND r.version = n.expected
 RETURNING n.place";
 
-/// What comes back with the version that it was given was not there before.
+/// What is there already does not come back.
+const MAKE_RECORDS: &str = "\
+INSERT INTO records AS r (kind, key, version, bytes, user_id, expires_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::bigint[])
+ON CONFLICT (kind, key) DO NOTHING
+RETURNING r.kind, r.key";
+
 const PUT_RECORDS: &str = "\
 INSERT INTO records AS r (kind, key, version, bytes, user_id, expires_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::bigint[])
-ON CONFLICT (kind, key) DO UPDATE SET version = r.version + excluded.version, bytes = excluded.bytes,
-    user_id = excluded.user_id, expires_at = excluded.expires_at
-RETURNING r.kind, r.key, r.version";
+ON CONFLICT (kind, key) DO UPDATE SET version = r.version + 1, bytes = excluded.bytes,
+    user_id = excluded.user_id, expires_at = excluded.expires_at";
 
 const APPEND_EVENTS: &str = "\
 INSERT INTO events (at, user_id, event)
@@ -64,6 +69,7 @@ impl<'a> Batch<'a> {
             (INSERT_ACCOUNTS, !self.new_users.is_empty()),
             (DELETE_RECORDS, !self.deleted.is_empty() || !self.vacant.is_empty()),
             (REPLACE_RECORDS, !self.replaced.is_empty()),
+            (MAKE_RECORDS, !self.made.is_empty()),
             (PUT_RECORDS, !self.put.is_empty()),
             (APPEND_EVENTS, !self.events.is_empty()),
         ]
@@ -92,6 +98,9 @@ impl<'a> Batch<'a> {
         }
         if !self.replaced.is_empty() {
             running.push(Box::pin(run.replace(self)));
+        }
+        if !self.made.is_empty() {
+            running.push(Box::pin(run.make(self)));
         }
         if !self.put.is_empty() {
             running.push(Box::pin(run.put(self)));
@@ -165,9 +174,8 @@ impl<'b> Run<'b> {
     }
 
     async fn replace(self, batch: &'b Batch<'_>) -> Result<Vec<Place>, Error> {
-        let columns = Columns::new(&batch.replaced, |put, puts| {
-            if put.put.is_some_and(|put| put.afresh) { puts } else { put.expected.saturating_add(puts) }
-        });
+        let columns =
+            Columns::new(&batch.replaced, |put| put.expected.saturating_add(put.put.map_or(1, |next| next.puts)));
         let expected: Vec<i64> = batch.replaced.iter().map(|put| put.expected).collect();
         let places: Vec<i32> = batch.replaced.iter().map(|put| number(put.place)).collect();
         let Columns { kinds, keys, versions, values, users, expiries } = columns;
@@ -175,15 +183,20 @@ impl<'b> Run<'b> {
         self.query(REPLACE_RECORDS, &all).await.map(places_of)
     }
 
+    async fn make(self, batch: &'b Batch<'_>) -> Result<Vec<Place>, Error> {
+        let rows = self.write(MAKE_RECORDS, &batch.made).await?;
+        let makers = batch.makers();
+        Ok(rows.iter().filter_map(|row| makers.get(&(row.get(0), row.get(1))).copied()).collect())
+    }
+
     async fn put(self, batch: &'b Batch<'_>) -> Result<Vec<Place>, Error> {
-        let Columns { kinds, keys, versions, values, users, expiries } = Columns::new(&batch.put, |_, puts| puts);
-        let rows = self.query(PUT_RECORDS, &[&kinds, &keys, &versions, &values, &users, &expiries]).await?;
-        let claims = batch.claims();
-        let met = |row: &Row| {
-            let (fresh, place) = claims.get(&(row.get(0), row.get(1)))?;
-            (row.get::<_, i64>(2) == *fresh).then_some(*place)
-        };
-        Ok(rows.iter().filter_map(met).collect())
+        self.write(PUT_RECORDS, &batch.put).await.map(|_| Vec::new())
+    }
+
+    async fn write(self, sql: &'static str, puts: &'b [Put<'_>]) -> Result<Vec<Row>, Error> {
+        let Columns { kinds, keys, versions, values, users, expiries } =
+            Columns::new(puts, |put| put.put.map_or(1, |next| next.made));
+        self.query(sql, &[&kinds, &keys, &versions, &values, &users, &expiries]).await
     }
 
     async fn append(self, batch: &'b Batch<'_>) -> Result<Vec<Place>, Error> {
@@ -205,12 +218,12 @@ struct Columns<'b> {
 }
 
 impl<'b> Columns<'b> {
-    fn new(puts: &'b [Put<'_>], version: impl Fn(&Put<'_>, i64) -> i64) -> Self {
+    fn new(puts: &'b [Put<'_>], version: impl Fn(&Put<'_>) -> i64) -> Self {
         let record = |put: &'b Put<'_>| put.put.map(|put| &put.record);
         Self {
             kinds: puts.iter().map(|put| put.change.kind).collect(),
             keys: puts.iter().map(|put| put.change.key.as_str()).collect(),
-            versions: puts.iter().map(|put| version(put, put.put.map_or(1, |next| next.puts))).collect(),
+            versions: puts.iter().map(version).collect(),
             values: puts.iter().map(|put| record(put).map_or(&[][..], |record| &record.bytes)).collect(),
             users: puts.iter().map(|put| record(put).and_then(|record| record.user.as_deref())).collect(),
             expiries: puts

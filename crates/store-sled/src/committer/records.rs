@@ -31,7 +31,7 @@ impl Group<'_> {
 
     pub(super) fn change(&mut self, change: PreparedRecord) -> Result<(), StoreError> {
         let before = self.head(&change.key)?;
-        let version = before.as_ref().map_or(0, |head| head.version).saturating_add(1);
+        let version = before.as_ref().map_or(change.first, |head| head.version.saturating_add(1));
         let key = change.key;
         self.dirty = true;
         match change.next {

@@ -97,7 +97,7 @@ impl Group<'_> {
         let head = self.head(&key);
         let deleted = head.map(|head| head.is_some_and(|head| head.expires_at == Some(item.at))).and_then(|expired| {
             if expired {
-                self.change(PreparedRecord { key, expected: Expected::Any, next: None })?;
+                self.change(PreparedRecord { key, expected: Expected::Any, next: None, first: 1 })?;
             }
             Ok(expired)
         });

@@ -41,6 +41,34 @@ pub async fn a_deleted_record_starts_again(store: Arc<dyn Store>) {
     }
 }
 
+/// Devices, say: their ids are the clients' to choose, and come back after a logout. Who read the old one must not write over the new one.
+pub async fn a_record_made_again_is_not_taken_for_the_old_one(store: Arc<dyn Store>) {
+    for expires_at in [None, Some(1_000)] {
+        let put = |expected, life| {
+            records([RecordChange::put(SESSION, "key", expected, record("x", None, expires_at)).of_a_new_life(life)])
+        };
+        let mut seen = Vec::new();
+        for life in [3 << 40, 1 << 20, u64::MAX, 0] {
+            done(&*store, put(Expected::Absent, life)).await;
+            for _ in 0..3 {
+                let now = version(&*store, "key").await.unwrap();
+                for before in &seen {
+                    conflict(&*store, put(Expected::Version(*before), life)).await;
+                    conflict(&*store, records([RecordChange::delete(SESSION, "key", Expected::Version(*before))]))
+                        .await;
+                }
+                seen.push(now);
+                conflict(&*store, put(Expected::Absent, life)).await;
+                // A record that is there counts on, whatever life the change would begin.
+                done(&*store, put(if now % 2 == 0 { Expected::Any } else { Expected::Version(now) }, life ^ 4)).await;
+                assert_eq!(version(&*store, "key").await, Some(now + 1));
+            }
+            seen.push(version(&*store, "key").await.unwrap());
+            done(&*store, records([RecordChange::delete(SESSION, "key", Expected::Any)])).await;
+        }
+    }
+}
+
 pub async fn changes_of_one_key_in_one_commit_run_in_order(store: Arc<dyn Store>) {
     let twice = [put("key", record("one", Some("@a:b"), Some(1))), put("key", record("two", Some("@c:d"), Some(20)))];
     done(&*store, records(twice)).await;

@@ -36,6 +36,22 @@ async fn a_token_is_dead_once_its_device_is_gone_or_names_another() {
     ));
 }
 
+/// On another server over the same database a refresh had read the device when it was logged out and logged in again: both began at
+/// version 1, and the refresh would have brought the old login back in place of the new one.
+#[tokio::test]
+async fn a_refresh_that_comes_after_a_new_login_on_the_same_device_id_changes_nothing() {
+    let house = house().await;
+    house.login(json!({"device_id": "SAME", "refresh_token": true})).await;
+    let read = load::<Device>(house.host.store.as_ref(), DEVICE, &device_key(ALICE, "SAME")).await.expect("memory");
+    let read = read.expect("the device");
+    house.keep(vec![RecordChange::delete(DEVICE, device_key(ALICE, "SAME"), Expected::Any)]).await;
+    let new = house.login(json!({"device_id": "SAME"})).await;
+    let late = put_device(ALICE, read.expected(), &read.value).expect("encodes");
+    let commit = Commit { records: vec![late], ..Commit::default() };
+    assert_eq!(house.host.store.commit(commit).await.expect("memory"), Committed::Conflict);
+    assert!(house.who(&new["access_token"]).await.is_ok());
+}
+
 #[tokio::test]
 async fn what_is_left_of_a_login_goes_a_month_after_its_end() {
     let house = house().await;

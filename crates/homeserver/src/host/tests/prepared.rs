@@ -105,6 +105,26 @@ async fn a_login_that_meets_another_one_on_its_device_is_prepared_anew() {
     assert_eq!(devices[0].display_name.as_deref(), Some("renamed in between"));
 }
 
+/// A thief's writes meet every commit: in the end the host makes the login, in turn with them.
+#[tokio::test]
+async fn a_login_that_always_meets_another_writer_is_made_all_the_same() {
+    let guarded = Guarded::new().await;
+    let code = guarded.code();
+    assert_eq!(guarded.log_in(&code, "PHONE").await.0, 200);
+    let code = guarded.code();
+    let (one, two) = (Arc::clone(&guarded.house.host), Arc::clone(&guarded.house.host));
+    let store = Arc::clone(&guarded.store);
+    guarded.store.before_commit(async move {
+        one.rename_device(ALICE, "PHONE", "renamed").await.expect("renames");
+        store.before_commit(async move { two.rename_device(ALICE, "PHONE", "again").await.expect("renames") });
+    });
+    let (status, answer) = guarded.log_in(&code, "PHONE").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(guarded.house.who(&answer["access_token"]).await, Ok("PHONE".to_owned()));
+    let devices = guarded.house.host.devices(ALICE).await.expect("lists");
+    assert_eq!(devices[0].display_name.as_deref(), Some("again"));
+}
+
 /// In one field with a wrong code it would tell that the password was right, without the cost of a try.
 #[tokio::test]
 async fn r58_what_the_host_refuses_is_told_only_to_who_has_the_code() {

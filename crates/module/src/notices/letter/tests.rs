@@ -42,6 +42,7 @@ fn everything() -> Vec<News> {
         News::PasswordKnown,
         News::Unfinished,
         News::CodeIssued,
+        News::IssuedCodeUsed,
     ]
 }
 

@@ -79,6 +79,8 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::Forgotten => "event-forgotten",
         Kind::EnrollmentRequired { .. } | Kind::EnrollmentDemanded { .. } => "event-required",
         Kind::DemandWithdrawn { .. } | Kind::Exempted { .. } => "event-exempted",
+        Kind::CodeIssued { .. } => "event-code-issued",
+        Kind::IssuedCodeUsed => "event-code-issued-used",
         Kind::ExemptionEnded { .. } => "event-exemption-over",
         Kind::Restored { .. } => "event-restored",
     };
