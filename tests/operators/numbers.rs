@@ -61,6 +61,7 @@ fn health_is_what_the_store_can_do() {
     server.forbid_writing();
     let _refused = user.login();
     assert_eq!(health(), 503);
+    server.kill_9();
     server.restart();
     assert_eq!(health(), 200);
 }

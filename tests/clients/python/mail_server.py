@@ -46,7 +46,7 @@ def main():
     if given.user:
         def authenticate(server, session, envelope, mechanism, data):
             right = (data.login, data.password) == (given.user.encode(), given.password.encode())
-            return AuthResult(success=right, auth_data=data.login if right else None)
+            return AuthResult(success=right, handled=False, auth_data=data.login if right else None)
         options.update(authenticator=authenticate, auth_required=True, auth_require_tls=bool(given.certificate))
 
     async def serve():

@@ -1,4 +1,5 @@
-//! Notices by electronic mail: SMTP with TLS, a pool of connections, and headers that only this file writes.
+//! Notices by electronic mail: SMTP with TLS, and headers that only this file writes. Every letter has a connection of its own: who gives up
+//! waiting drops it, and no later letter reads the answer to an earlier one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +61,7 @@ pub struct Mail {
     domain: String,
 }
 
-/// One command of SMTP may take so long.
+/// A mail server has so long to take a connection, and to show that it takes our user and password.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Mail {
@@ -78,10 +79,11 @@ impl Mail {
 
     /// Is there a mail server that takes our user and password?
     pub async fn try_out(&self) -> Result<(), NoticeError> {
-        match self.transport.test_connection().await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(NoticeError::Refused("the server does not answer NOOP".into())),
-            Err(error) => Err(NoticeError::Refused(error.into())),
+        match tokio::time::timeout(PATIENCE, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(NoticeError::Refused("the server does not answer NOOP".into())),
+            Ok(Err(error)) => Err(NoticeError::Refused(error.into())),
+            Err(_elapsed) => Err(NoticeError::Late),
         }
     }
 
