@@ -19,9 +19,9 @@ mod connections;
 mod console;
 mod control;
 mod data;
-mod events;
 #[cfg(test)]
 mod documents;
+mod events;
 mod failure;
 #[cfg(feature = "faults")]
 mod faulty;

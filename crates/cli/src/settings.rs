@@ -8,16 +8,16 @@ mod merge;
 mod networks;
 mod notices;
 mod pages;
-mod secret_url;
 #[cfg(test)]
 mod random;
+mod secret_url;
 
 pub use flags::{DataFlags, Flags};
-pub use notices::Addresses;
-pub use secret_url::{DatabaseUrl, MailUrl};
 pub use merge::in_force;
 #[cfg(test)]
 pub use merge::takes;
+pub use notices::Addresses;
+pub use secret_url::{DatabaseUrl, MailUrl};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
