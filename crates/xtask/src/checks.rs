@@ -28,6 +28,8 @@ pub fn format(workspace: &Workspace) -> Result<()> {
 pub fn deny(workspace: &Workspace) -> Result<()> {
     let shell = &workspace.shell;
     let deny = tools::install(workspace, "cargo-deny", CARGO_DENY)?;
+    // What only other systems need is never downloaded by a build here, and is judged all the same.
+    workspace.run("cargo fetch --locked")?;
     cmd!(shell, "{deny} --offline check licenses bans sources").run()?;
     Ok(())
 }
