@@ -3,11 +3,17 @@
 //! * [`admin`] users, their locks, codes and policy
 //! * [`keys`] rotation while people log in and the server dies
 //! * [`backup`] a file of a running server, and what comes back from it
+//! * [`events`] the audit log, and what is done to it
+//! * [`notices`] mail, with a real mail server that comes and goes
+//! * [`numbers`] metrics, health, and a log for machines
 //! * [`restored`] an older store is noticed, and made safe
 
 mod admin;
 mod backup;
+mod events;
 mod keys;
+mod notices;
+mod numbers;
 mod restored;
 
 use std::process::{Command, Output};

@@ -17,6 +17,11 @@ impl Phone {
         Self { seed: seed.to_owned(), server: server.clone(), last_step: Mutex::new(0) }
     }
 
+    /// The seed, which nobody but the phone and the server may know.
+    pub fn seed(&self) -> &str {
+        &self.seed
+    }
+
     /// A right code of a step that this phone never showed: the oldest one that the server takes. If all open steps are used, the
     /// server's clock moves on.
     pub fn code(&self) -> String {

@@ -22,8 +22,11 @@ pub enum Command {
 }
 
 /// Values that the defaults do not show: there is none, or it depends on the machine.
-const SAMPLES: [(&str, &str); 6] = [
+const SAMPLES: [(&str, &str); 9] = [
     ("admin_listen", r#""127.0.0.1:8010""#),
+    ("metrics_listen", r#""127.0.0.1:9010""#),
+    ("mail_server", r#""smtps://user:password@mail.example.org:465""#),
+    ("mail_from", r#""Example <security@example.org>""#),
     ("trusted_proxies", r#""127.0.0.1, 10.0.0.0/8""#),
     ("upstream", r#""http://127.0.0.1:8008""#),
     ("password_hash_jobs", "2"),

@@ -34,6 +34,8 @@ pub enum Act {
     CheckKeys,
     /// Take a key out of use.
     RemoveKey { id: String },
+    /// Verify audit logs, one after the other.
+    VerifyEvents { files: Vec<PathBuf> },
     /// Write everything into a file.
     Backup { file: PathBuf, with_keys: bool },
 }
@@ -72,7 +74,7 @@ impl Teller {
         self.0.closed().await;
     }
 
-    fn answer(&self, line: impl Into<String>) {
+    pub fn answer(&self, line: impl Into<String>) {
         let _ = self.0.send(Heard::Answer(line.into()));
     }
 }

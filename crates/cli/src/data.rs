@@ -15,6 +15,7 @@ use matrix_2fa_homeserver::LocalHomeserver;
 use matrix_2fa_store::Store;
 
 use crate::{
+    audit::{self, Tap},
     console,
     failure::{Failure, chain},
     guard::Guard,
@@ -30,6 +31,8 @@ pub struct Data {
     pub host: Arc<LocalHomeserver>,
     pub guard: Arc<Guard>,
     pub settings: Arc<Settings>,
+    /// Where audited things are written beside the store.
+    pub audit: Option<Tap>,
 }
 
 impl Data {
@@ -60,10 +63,12 @@ impl Data {
     async fn open(settings: &Settings, tell: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn Clock>) -> Result<Self, Failure> {
         let Storage { store, clock } = Storage::open(settings).await?;
         let clock = tell(clock);
-        let guard = Guard::open(Arc::clone(&store), Arc::clone(&clock), settings.state_folder()).await?;
         let random = Arc::new(OsRandom);
         let keys = Keyring::open_or_create(&settings.key_folder(), store.as_ref(), random.as_ref()).await;
         let keys = keys.map_err(|error| Failure::because(&error))?;
+        let audit = audit::open(settings, &keys, clock.now())?;
+        let store = audit.as_ref().map_or_else(|| Arc::clone(&store), |tap| tap.on(Arc::clone(&store)));
+        let guard = Guard::open(Arc::clone(&store), Arc::clone(&clock), settings.state_folder()).await?;
         let host = LocalHomeserver::open(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -73,7 +78,7 @@ impl Data {
         let host = Arc::new(host.await.map_err(|error| Failure::because(&error))?);
         let rules = settings.rules(|user| host.canonical_user(user))?;
         let engine = Engine::new(Arc::clone(&store), keys, clock, random, settings.engine(rules));
-        Ok(Self { store, engine, host, guard: Arc::new(guard), settings: Arc::new(settings.clone()) })
+        Ok(Self { store, engine, host, guard: Arc::new(guard), settings: Arc::new(settings.clone()), audit })
     }
 
     /// Are the users those of a homeserver behind this one?

@@ -3,11 +3,14 @@
 //! This is the only crate that names a concrete store. `settings.rs` merges file, environment and flags · `data.rs` opens the data
 //! folder, `storage.rs` the store in it or the database, and `guard.rs` asks whether that is an old copy · `serve.rs`, `admin.rs`,
 //! `check.rs`, `keys.rs`, `backup.rs` and `restore.rs` are the commands, and `control.rs` has the running server do them ·
+//! `notices.rs` delivers what users are told · `numbers.rs` is for whoever watches · `audit.rs` writes what
+//! is audited, `events.rs` verifies it ·
 //! `connections.rs` accepts connections · `proxies.rs` says whose they are · `clock.rs` is the wall clock, or the one that tests move ·
 //! `time_source.rs` compares it with another.
 
 mod admin;
 mod archive;
+mod audit;
 mod backup;
 mod check;
 mod clock;
@@ -18,11 +21,15 @@ mod control;
 mod data;
 #[cfg(test)]
 mod documents;
+mod events;
 mod failure;
 #[cfg(feature = "faults")]
 mod faulty;
 mod guard;
 mod keys;
+mod manual;
+mod notices;
+mod numbers;
 mod proxies;
 mod restore;
 mod serve;
@@ -78,11 +85,19 @@ enum Command {
     /// Rotate and check the keys that seal the secrets in the store
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Verify what was written to the audit log
+    #[command(subcommand)]
+    Events(events::Command),
     /// Write everything but the keys into a file, while the server runs or while it does not
     ///
     /// A copy of the store's folder is worth nothing while the server runs: take this. The file holds password hashes and sealed secrets and
     /// is readable by its owner alone. The key files are kept apart from it: who has both can make everybody's codes.
     Backup(backup::Arguments),
+    /// Write pages for man into a folder
+    #[command(hide = true)]
+    Manual(manual::Manual),
+    /// Print completions for a shell
+    Completions(manual::Completions),
     /// Bring a backup into an empty data folder, or into an empty database
     Restore(restore::Arguments),
 }
@@ -99,6 +114,9 @@ fn main() -> ExitCode {
         Command::Check(flags) => check::run(&flags),
         Command::Config(command) => config::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Events(command) => events::run(&command),
+        Command::Manual(folder) => manual::write(&folder),
+        Command::Completions(shell) => manual::complete(&shell),
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
     };

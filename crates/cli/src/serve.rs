@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use matrix_2fa::TwoFactor;
+use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
 use matrix_2fa_gateway::{Found, UpstreamHomeserver};
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
@@ -11,6 +11,7 @@ use matrix_2fa_store::Store;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
     time::MissedTickBehavior,
 };
 use tracing_subscriber::EnvFilter;
@@ -21,7 +22,8 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     guard::Guard,
-    settings::{Flags, Settings},
+    notices, numbers,
+    settings::{Flags, LogFormat, Settings},
     time_source,
 };
 
@@ -49,7 +51,7 @@ pub enum Front {
 /// Runs the server.
 pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     let mut settings = Settings::load(flags)?;
-    start_log(&settings.log)?;
+    start_log(&settings)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::because(&error))?;
     let served = runtime.block_on(async {
         let upstream = match front {
@@ -69,6 +71,10 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
 async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failure> {
     // The port first: a second server finds out before it touches the data of the first.
     let listener = listen(settings.listen).await?;
+    let watched = match numbers::listen(settings).await? {
+        Some(listener) => Some((listener, numbers::record()?)),
+        None => None,
+    };
     let address = listener.local_addr().map_err(|error| Failure::because(&error))?;
     let mut clock_routes = Router::new();
     let data = Data::open_or_create(settings, |clock| {
@@ -80,23 +86,43 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     let control = tokio::spawn(control::serve(data.clone(), settings)?);
     let reloads = tokio::spawn(reload_at_hangup(data.clone())?);
     let administrators = api::serve(data.clone(), settings).await?.map(tokio::spawn);
-    let Data { store, engine, host, guard, .. } = data;
+    let Data { store, engine, host, guard, audit, .. } = data;
     let upkeep = {
         let engine = engine.clone();
-        tokio::spawn(async move { tokio::join!(finish_rotation(&engine), beat(&guard)).0 })
+        tokio::spawn(async move {
+            let catch_up = async {
+                if let Some(tap) = audit {
+                    tap.catch_up(&engine).await;
+                }
+            };
+            tokio::join!(finish_rotation(&engine), beat(&guard), catch_up).0
+        })
     };
     let module = settings.module(address)?;
-    let (two_factor, routes, upstream) = match upstream {
+    let (two_factor, routes, upstream, told) = match upstream {
         Some(found) => {
             let (clock, random) = (Arc::clone(engine.clock()), Arc::clone(engine.random()));
             let upstream = Arc::new(UpstreamHomeserver::new(found, clock, random));
             let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
-            (Arc::clone(&two_factor), matrix_2fa_gateway::app(Arc::clone(&upstream), two_factor), Some(upstream))
+            let told = Arc::clone(&upstream) as Arc<dyn Homeserver>;
+            let routes = matrix_2fa_gateway::app(Arc::clone(&upstream), Arc::clone(&two_factor));
+            (two_factor, routes, Some(upstream), told)
         }
         None => {
             let two_factor = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, module);
-            (Arc::clone(&two_factor), app(Arc::clone(&host), two_factor), None)
+            let told = Arc::clone(&host) as Arc<dyn Homeserver>;
+            let routes = app(Arc::clone(&host), Arc::clone(&two_factor));
+            (two_factor, routes, None, told)
         }
+    };
+    let courier = courier(settings, &two_factor, &told)?;
+    let numbers = {
+        let (engine, settings) = (two_factor.engine().clone(), settings.clone());
+        tokio::spawn(async move {
+            if let Some((listener, handle)) = watched {
+                numbers::serve(listener, handle, engine, &settings).await;
+            }
+        })
     };
     tracing::info!("{}", settings.odds_in_words());
     if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
@@ -107,8 +133,9 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     if let Some(source) = settings.time_source.clone() {
         tokio::spawn(time_source::watch(source));
     }
+    let health = numbers::health(Arc::clone(&store));
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), upstream, two_factor));
-    let routes = routes.merge(clock_routes);
+    let routes = routes.merge(clock_routes).merge(health);
     let stop = stop_signal()?;
     let stopping = async move {
         stop.await;
@@ -118,11 +145,21 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, reloads].into_iter().chain(administrators) {
+    for task in [sweeper, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
         task.abort();
         let _ = task.await;
     }
     Ok(())
+}
+
+/// Delivers notices, if anybody is to be told.
+fn courier(settings: &Settings, two_factor: &TwoFactor, host: &Arc<dyn Homeserver>) -> Result<JoinHandle<()>, Failure> {
+    let courier = notices::courier(settings, two_factor, host)?;
+    Ok(tokio::spawn(async move {
+        if let Some(courier) = courier {
+            courier.run().await;
+        }
+    }))
 }
 
 /// Finishes a rotation of the keys that was cut short.
@@ -210,7 +247,8 @@ async fn sweep(
     }
 }
 
-fn start_log(filter: &str) -> Result<(), Failure> {
+fn start_log(settings: &Settings) -> Result<(), Failure> {
+    let (filter, format) = (&settings.log, settings.log_format);
     let bad = |error| Failure::start(format!("log: {error}; write a level (info) or a filter (info,matrix_2fa=debug)"));
     // These libraries tell every step that they take, which drowns everything else; who wants that names them.
     let loud = ["refinery_core", "tokio_postgres"].into_iter().filter(|library| !filter.contains(library));
@@ -219,6 +257,9 @@ fn start_log(filter: &str) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Complaining about a closed stderr on stderr would panic.
     let log = log.log_internal_errors(false);
-    log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_ansi(false).init(),
+    }
     Ok(())
 }

@@ -1,21 +1,23 @@
 //! Settings: defaults, then the TOML file, then `MATRIX_2FA_*`, then flags.
 
-mod database;
 mod flags;
 mod groups;
 mod lifetime;
 mod limits;
 mod merge;
 mod networks;
+mod notices;
 mod pages;
 #[cfg(test)]
 mod random;
+mod secret_url;
 
-pub use database::DatabaseUrl;
 pub use flags::{DataFlags, Flags};
 pub use merge::in_force;
 #[cfg(test)]
 pub use merge::takes;
+pub use notices::Addresses;
+pub use secret_url::{DatabaseUrl, MailUrl};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -34,6 +36,38 @@ use crate::{
     failure::Failure,
     proxies::{Proxies, ProxyHeader},
 };
+
+/// Where audited things are written beside the store.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum EventsOut {
+    /// Nowhere.
+    Nowhere,
+    /// To stdout.
+    Stdout,
+    /// To the end of this file.
+    File(PathBuf),
+}
+
+impl From<String> for EventsOut {
+    fn from(given: String) -> Self {
+        match given.as_str() {
+            "none" => Self::Nowhere,
+            "stdout" => Self::Stdout,
+            file => Self::File(file.into()),
+        }
+    }
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A line of JSON for each event.
+    Json,
+}
 
 /// Every setting, merged and checked. [`Flags`] documents them.
 #[derive(Clone, Debug, Deserialize)]
@@ -86,6 +120,17 @@ pub struct Settings {
     #[serde(default)]
     pub trusted_clients: Option<String>,
     pub log: String,
+    pub log_format: LogFormat,
+    pub events_out: EventsOut,
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub mail_server: Option<MailUrl>,
+    #[serde(default)]
+    pub mail_from: Option<String>,
+    pub mail_addresses: Addresses,
+    pub matrix_notices: bool,
+    pub notice_language: String,
     pub password_hash_jobs: usize,
     pub password_hash_queue: usize,
     pub recovery_hash_jobs: usize,
@@ -154,6 +199,7 @@ impl Settings {
         }
         self.groups.check()?;
         self.check_pages()?;
+        self.check_notices()?;
         self.check_limits()
     }
 
@@ -215,6 +261,7 @@ impl Settings {
             hash_queue: self.recovery_hash_queue,
             totp_budget: self.totp_budget(),
             alarm: AlarmSettings { failures_per_minute: self.alarm_failures_per_minute, slows: self.alarm_slows },
+            notices: self.has_notices(),
             ..EngineSettings::default()
         }
     }

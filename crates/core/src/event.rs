@@ -178,5 +178,42 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Its name, as it is serialised: for labels and lists.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::EnrollmentStarted { .. } => "enrollment_started",
+            Self::EnrollmentConfirmed { .. } => "enrollment_confirmed",
+            Self::EnrollmentFailed { .. } => "enrollment_failed",
+            Self::FactorVerified { .. } => "factor_verified",
+            Self::FactorFailed { .. } => "factor_failed",
+            Self::FactorReplayed { .. } => "factor_replayed",
+            Self::Locked { .. } => "locked",
+            Self::Unlocked => "unlocked",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesRegenerated => "recovery_codes_regenerated",
+            Self::RecoveryCodesRemoved => "recovery_codes_removed",
+            Self::AuthenticatorRenamed { .. } => "authenticator_renamed",
+            Self::AuthenticatorRemoved { .. } => "authenticator_removed",
+            Self::Disabled => "disabled",
+            Self::Reset => "reset",
+            Self::Forgotten => "forgotten",
+            Self::Restored { .. } => "restored",
+            Self::EnrollmentRequired { .. } => "enrollment_required",
+            Self::EnrollmentDemanded { .. } => "enrollment_demanded",
+            Self::DemandWithdrawn { .. } => "demand_withdrawn",
+            Self::Exempted { .. } => "exempted",
+            Self::ExemptionEnded { .. } => "exemption_ended",
+            Self::CodeIssued { .. } => "code_issued",
+            Self::IssuedCodeUsed => "issued_code_used",
+            Self::PolicyChanged { .. } => "policy_changed",
+            Self::RestoreFinished { .. } => "restore_finished",
+            Self::KeyRotationStarted { .. } => "key_rotation_started",
+            Self::KeyRotationFinished { .. } => "key_rotation_finished",
+            Self::KeyRemoved { .. } => "key_removed",
+        }
+    }
+}
+
 /// The user of events that are the server's own. No Matrix id is empty.
 pub const SERVER: &str = "";

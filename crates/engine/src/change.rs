@@ -8,6 +8,7 @@ use matrix_2fa_core::{
 use crate::{
     Engine, EngineError, Origination,
     hashing::Place,
+    notices::{NOTICE, unfinished::UNFINISHED},
     page_sessions::PAGE_SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
@@ -99,7 +100,10 @@ impl Engine {
     pub async fn forget(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
-        records.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?);
+        records.extend(
+            self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION, NOTICE, UNFINISHED])
+                .await?,
+        );
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
     }
 

@@ -174,6 +174,12 @@ impl Keyring {
         mac(&self.digests, label, bytes)
     }
 
+    /// The same, for whoever outlives the keyring or works on another thread.
+    pub fn digester(&self, label: &'static str) -> impl Fn(&[u8]) -> [u8; 32] + Send + Sync + use<> {
+        let digests = self.digests.clone();
+        move |bytes| mac(&digests, label, bytes)
+    }
+
     /// The id of the key that seals.
     pub fn active(&self) -> String {
         self.read().active.id.clone()

@@ -3,9 +3,9 @@
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`issue`] codes of administrators · [`sessions`] interactive-auth sessions ·
 //! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
-//! key · what a [`restore`] forgot. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
+//! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
-//! many wrong codes · [`timing`] when a clock is wrong.
+//! many wrong codes · [`timing`] when a clock is wrong · [`numbers`] what is counted.
 
 pub mod alarm;
 pub mod ambient;
@@ -17,6 +17,8 @@ mod gate;
 pub mod hashing;
 pub mod issue;
 pub mod keyring;
+pub mod notices;
+pub mod numbers;
 pub mod page_sessions;
 pub mod policy;
 pub mod restore;
@@ -42,11 +44,12 @@ use matrix_2fa_core::{
     throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
+use notices::{Renames, unfinished::Due};
 use page_sessions::PageStep;
 use policy::PolicyInForce;
 use sessions::Strangers;
 use timing::Timing;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// What an operator sets.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ pub struct EngineSettings {
     pub totp_budget: Budget,
     /// And the sum of all accounts that is an alarm.
     pub alarm: AlarmSettings,
+    /// Somebody delivers the [`notices`] to users: put them into the outbox.
+    pub notices: bool,
 }
 
 impl Default for EngineSettings {
@@ -77,6 +82,7 @@ impl Default for EngineSettings {
             hash_params: HashParams::default(),
             totp_budget: throttle::TOTP,
             alarm: AlarmSettings::default(),
+            notices: false,
         }
     }
 }
@@ -162,6 +168,10 @@ pub struct Engine {
     visitors: Arc<Strangers>,
     alarm: Arc<Alarm>,
     timing: Arc<Timing>,
+    /// Rings when there is a notice to deliver.
+    outbox: Arc<Notify>,
+    due: Arc<Due>,
+    renames: Arc<Renames>,
     audited: broadcast::Sender<matrix_2fa_core::Event>,
 }
 
@@ -192,6 +202,7 @@ impl Engine {
         let policy = Arc::new(PolicyInForce::new(settings.rules.clone()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
+        let (outbox, due, renames) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             store,
             keys,
@@ -206,6 +217,9 @@ impl Engine {
             visitors,
             alarm,
             timing,
+            outbox,
+            due,
+            renames,
             audited,
         }
     }
@@ -314,13 +328,21 @@ impl Engine {
         stored: &StoredAccount,
         account: Option<Account>,
         events: Vec<matrix_2fa_core::Event>,
-        records: Vec<RecordChange>,
+        mut records: Vec<RecordChange>,
     ) -> Result<Committed, EngineError> {
         let expected = stored.version;
+        let notices = self.notices_of(&events, &stored.account, account.as_ref())?;
+        let noticed = !notices.is_empty();
+        records.extend(notices);
         let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });
         let audited = events.clone();
+        let begun = self.clock.elapsed();
         let committed = self.store.commit(Commit { account, events, records }).await?;
+        numbers::committed(self.clock.elapsed().saturating_sub(begun));
         if committed == Committed::Done {
+            if noticed {
+                self.outbox.notify_one();
+            }
             for event in &audited {
                 self.tell(event);
                 self.alarm.note(event, self.clock.elapsed());
@@ -334,9 +356,10 @@ impl Engine {
         self.audited.subscribe()
     }
 
-    /// What is durable is logged, and told to who watches.
+    /// What is durable is logged, counted, and told to who watches.
     fn tell(&self, event: &matrix_2fa_core::Event) {
         log(event);
+        numbers::event(event);
         // Nobody may be watching.
         let _ = self.audited.send(event.clone());
     }

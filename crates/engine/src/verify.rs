@@ -6,7 +6,7 @@ use matrix_2fa_core::{
 };
 use matrix_2fa_store::{RecordChange, StoreError};
 
-use crate::{Engine, EngineError, Origination, timing::time_of};
+use crate::{Engine, EngineError, Origination, numbers, timing::time_of};
 
 /// What a code led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,15 @@ impl Engine {
         on_success: Vec<RecordChange>,
     ) -> Result<Verdict, EngineError> {
         let verdict = match stage {
-            Stage::Totp => self.verify_totp(user, from, code, on_success).await?,
-            Stage::Recovery => self.verify_recovery(user, from, code, on_success).await?,
-            Stage::Password | Stage::Token | Stage::Dummy | Stage::Sso => Verdict::NotEnrolled,
+            Stage::Totp => self.verify_totp(user, from, code, on_success).await,
+            Stage::Recovery => self.verify_recovery(user, from, code, on_success).await,
+            Stage::Password | Stage::Token | Stage::Dummy | Stage::Sso => Ok(Verdict::NotEnrolled),
         };
+        numbers::attempt(stage, &verdict);
+        let verdict = verdict?;
+        if !matches!(verdict, Verdict::Verified | Verdict::NotEnrolled) {
+            self.expect_factor(user, from.client).await?;
+        }
         tracing::debug!(user.id = user, ?stage, outcome = ?verdict, "second factor checked");
         Ok(verdict)
     }

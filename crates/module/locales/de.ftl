@@ -214,3 +214,49 @@ trouble-required = Der letzte muss bleiben
 trouble-required-text = Dieser Server verlangt einen zweiten Faktor. Fügen Sie zuerst einen anderen Authenticator hinzu und entfernen Sie dann diesen.
 trouble-app = Das braucht einen Code aus Ihrer App
 trouble-app-text = Mit einem Wiederherstellungscode können Sie Authenticatoren ersetzen und neue Codes erstellen, sonst nichts. Melden Sie sich mit einem Code aus Ihrer Authenticator-App an und versuchen Sie es noch einmal.
+
+notice-account = Konto
+notice-authenticator = Authenticator
+notice-old-name = Alter Name
+notice-new-name = Neuer Name
+notice-when = Wann
+notice-address = Adresse
+notice-on = Die Zwei-Faktor-Anmeldung wurde eingeschaltet
+notice-on-text = Zur Anmeldung gehört jetzt außer Ihrem Passwort ein Code aus Ihrer Authenticator-App.
+notice-added = Ein Authenticator wurde hinzugefügt
+notice-added-text = Mit seinen Codes und Ihrem Passwort kann man sich bei Ihrem Konto anmelden.
+notice-removed = Ein Authenticator wurde entfernt
+notice-removed-text = Seine Codes gelten nicht mehr.
+notice-renamed = Ein Authenticator wurde umbenannt
+notice-renamed-text = Sonst hat sich an ihm nichts geändert.
+notice-off = Die Zwei-Faktor-Anmeldung wurde ausgeschaltet
+notice-off-text = Jetzt genügt Ihr Passwort allein. Authenticatoren und Wiederherstellungscodes gibt es nicht mehr.
+notice-recovery-used = Ein Wiederherstellungscode wurde benutzt
+notice-recovery-used-text = { $count ->
+    [0] Es war der letzte: Es ist keiner mehr übrig.
+    [one] Ein Wiederherstellungscode ist noch übrig.
+   *[other] { $count } Wiederherstellungscodes sind noch übrig.
+}
+notice-recovery-renewed = Neue Wiederherstellungscodes wurden erstellt
+notice-recovery-renewed-text = Die alten gelten nicht mehr.
+notice-recovery-removed = Die Wiederherstellungscodes wurden entfernt
+notice-recovery-removed-text = Wer ohne sie das Telefon verliert, muss sich an die Administration wenden.
+notice-reset = Die Administration hat Ihre zweiten Faktoren entfernt
+notice-reset-text = Jetzt genügt Ihr Passwort allein. Richten Sie bald wieder einen zweiten Faktor ein.
+notice-unlocked = Die Administration hat die Sperre aufgehoben
+notice-unlocked-text = Codes Ihrer Authenticatoren gelten wieder.
+notice-locked = Ihre Authenticatoren wurden gesperrt
+notice-locked-text = Nach Ihrem richtigen Passwort kamen zu viele falsche Codes. Wiederherstellungscodes gelten weiter; mit einem davon können Sie einen neuen Authenticator einrichten, oder die Administration hebt die Sperre auf.
+notice-password-known = Jemand hat Ihr Passwort
+notice-password-known-text = Nach Ihrem richtigen Passwort kamen fünf falsche Codes hintereinander. Niemand wurde eingelassen.
+notice-unfinished = Ihr Passwort wurde eingegeben, aber kein Code
+notice-unfinished-text = Jemand hat Ihr richtiges Passwort eingegeben, und innerhalb von drei Minuten folgte kein zweiter Faktor. Niemand wurde eingelassen.
+notice-code-issued = Die Administration hat einen Code für Sie ausgestellt
+notice-code-issued-text = Er ersetzt einmal Ihren zweiten Faktor.
+notice-issued-used = Der Code der Administration wurde verwendet
+notice-issued-used-text = Er hat Ihren zweiten Faktor ersetzt und gilt nicht mehr.
+notice-renew = Erstellen Sie neue Wiederherstellungscodes, bevor der letzte benutzt ist.
+notice-was-you = Waren Sie das? Dann ist nichts weiter zu tun.
+notice-not-you = Waren Sie das nicht? Dann ändern Sie jetzt Ihr Passwort, melden Sie alle Geräte ab und sehen Sie Ihre zweiten Faktoren an.
+notice-manage = Ihre zweiten Faktoren
+notice-foot = { $server } schreibt Ihnen, weil es um die Sicherheit Ihres Kontos geht. Niemand dort wird Sie je nach einem Passwort oder einem Code fragen.

@@ -214,3 +214,49 @@ trouble-required = The last one has to stay
 trouble-required-text = This server requires a second factor. Add another authenticator first, then remove this one.
 trouble-app = That needs a code from your app
 trouble-app-text = A recovery code lets you replace authenticators and make new codes, nothing else. Sign in with a code from your authenticator app and try again.
+
+notice-account = Account
+notice-authenticator = Authenticator
+notice-old-name = Old name
+notice-new-name = New name
+notice-when = When
+notice-address = Address
+notice-on = Two-factor authentication was turned on
+notice-on-text = Signing in to your account now takes a code from your authenticator app as well as your password.
+notice-added = An authenticator was added
+notice-added-text = Its codes sign in to your account, together with your password.
+notice-removed = An authenticator was removed
+notice-removed-text = Its codes do not work any more.
+notice-renamed = An authenticator was renamed
+notice-renamed-text = Nothing else about it has changed.
+notice-off = Two-factor authentication was turned off
+notice-off-text = Your password alone signs in now. Authenticators and recovery codes are gone.
+notice-recovery-used = A recovery code was used
+notice-recovery-used-text = { $count ->
+    [0] It was the last one: none is left.
+    [one] One recovery code is left.
+   *[other] { $count } recovery codes are left.
+}
+notice-recovery-renewed = New recovery codes were made
+notice-recovery-renewed-text = The old ones do not work any more.
+notice-recovery-removed = The recovery codes were removed
+notice-recovery-removed-text = Without them, who loses the phone has to ask the administrator.
+notice-reset = An administrator removed your second factors
+notice-reset-text = Your password alone signs in now. Set up a second factor again as soon as you can.
+notice-unlocked = An administrator lifted the lock
+notice-unlocked-text = Codes of your authenticators work again.
+notice-locked = Your authenticators were locked
+notice-locked-text = There were too many wrong codes after your right password. Recovery codes still work; with one of them you can set up a new authenticator, or your administrator lifts the lock.
+notice-password-known = Somebody has your password
+notice-password-known-text = After your right password came five wrong codes in a row. Nobody was let in.
+notice-unfinished = Your password was entered, but no code
+notice-unfinished-text = Somebody entered your right password, and no second factor followed within three minutes. Nobody was let in.
+notice-code-issued = An administrator issued a code for you
+notice-code-issued-text = It stands in for your second factor, once.
+notice-issued-used = The administrator’s code was used
+notice-issued-used-text = It stood in for your second factor and does not work any more.
+notice-renew = Make new recovery codes before the last one is used.
+notice-was-you = Was it you? Then there is nothing else to do.
+notice-not-you = Was it not you? Then change your password now, sign out all devices, and look at your second factors.
+notice-manage = Your second factors
+notice-foot = { $server } sends this because the security of your account is concerned. Nobody there will ever ask you for a password or a code.

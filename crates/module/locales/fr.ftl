@@ -214,3 +214,49 @@ trouble-required = Le dernier doit rester
 trouble-required-text = Ce serveur exige un second facteur. Ajoutez d’abord un autre authentificateur, puis retirez celui-ci.
 trouble-app = Il faut un code de votre application
 trouble-app-text = Un code de secours permet de remplacer des authentificateurs et de créer de nouveaux codes, rien d’autre. Connectez-vous avec un code de votre application d’authentification et réessayez.
+
+notice-account = Compte
+notice-authenticator = Authentificateur
+notice-old-name = Ancien nom
+notice-new-name = Nouveau nom
+notice-when = Quand
+notice-address = Adresse
+notice-on = L’authentification à deux facteurs a été activée
+notice-on-text = Pour se connecter à votre compte, il faut désormais, outre votre mot de passe, un code de votre application d’authentification.
+notice-added = Un authentificateur a été ajouté
+notice-added-text = Avec votre mot de passe, ses codes permettent de se connecter à votre compte.
+notice-removed = Un authentificateur a été retiré
+notice-removed-text = Ses codes ne fonctionnent plus.
+notice-renamed = Un authentificateur a été renommé
+notice-renamed-text = Rien d’autre n’a changé.
+notice-off = L’authentification à deux facteurs a été désactivée
+notice-off-text = Votre mot de passe suffit désormais pour se connecter. Les authentificateurs et les codes de secours n’existent plus.
+notice-recovery-used = Un code de secours a été utilisé
+notice-recovery-used-text = { $count ->
+    [0] C’était le dernier : il n’en reste plus.
+    [one] Il reste un code de secours.
+   *[other] Il reste { $count } codes de secours.
+}
+notice-recovery-renewed = De nouveaux codes de secours ont été créés
+notice-recovery-renewed-text = Les anciens ne fonctionnent plus.
+notice-recovery-removed = Les codes de secours ont été retirés
+notice-recovery-removed-text = Sans eux, qui perd son téléphone doit s’adresser à l’administration.
+notice-reset = L’administration a retiré vos seconds facteurs
+notice-reset-text = Votre mot de passe suffit désormais pour se connecter. Configurez bientôt un nouveau second facteur.
+notice-unlocked = L’administration a levé le blocage
+notice-unlocked-text = Les codes de vos authentificateurs fonctionnent de nouveau.
+notice-locked = Vos authentificateurs ont été bloqués
+notice-locked-text = Trop de codes faux ont suivi votre bon mot de passe. Les codes de secours fonctionnent encore ; avec l’un d’eux vous pouvez configurer un nouvel authentificateur, ou l’administration lève le blocage.
+notice-password-known = Quelqu’un connaît votre mot de passe
+notice-password-known-text = Cinq codes faux de suite ont suivi votre bon mot de passe. Personne n’est entré.
+notice-unfinished = Votre mot de passe a été saisi, mais aucun code
+notice-unfinished-text = Quelqu’un a saisi votre bon mot de passe, et aucun second facteur n’a suivi dans les trois minutes. Personne n’est entré.
+notice-code-issued = L’administration a émis un code pour vous
+notice-code-issued-text = Il remplace une fois votre second facteur.
+notice-issued-used = Le code de l’administration a été utilisé
+notice-issued-used-text = Il a remplacé votre second facteur et ne fonctionne plus.
+notice-renew = Créez de nouveaux codes de secours avant que le dernier ne soit utilisé.
+notice-was-you = C’était vous ? Alors il n’y a rien d’autre à faire.
+notice-not-you = Ce n’était pas vous ? Alors changez votre mot de passe maintenant, déconnectez tous les appareils et vérifiez vos seconds facteurs.
+notice-manage = Vos seconds facteurs
+notice-foot = { $server } vous écrit parce que la sécurité de votre compte est en jeu. Personne ne vous y demandera jamais un mot de passe ni un code.

@@ -114,6 +114,16 @@ pub trait Homeserver: Send + Sync + 'static {
     /// Ends every access token of the user but those of the device `keep`.
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError>;
 
+    /// Where the user gets mail, for notices of what happened to the second factors. The default knows no addresses.
+    async fn mail_address(&self, _user: &str) -> Result<Option<String>, HostError> {
+        Ok(None)
+    }
+
+    /// Tells the user something by a message of the server in the user's own clients. `false`: this homeserver cannot, which is the default.
+    async fn send_notice(&self, _user: &str, _text: &str, _html: &str) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
     /// Does this user administrate the homeserver? For rules of the policy that hold for administrators. The default knows none.
     async fn is_admin(&self, _user: &str) -> Result<bool, HostError> {
         Ok(false)

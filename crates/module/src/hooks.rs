@@ -218,7 +218,10 @@ impl SecondFactor for TwoFactor {
         let guard = Guard { module: self, from, makes_logins: false };
         match (cx.user, cx.candidate.and_then(|candidate| candidate.code.as_ref())) {
             (None, _) => guard.prove(body.clone()).await,
-            (Some(user), None) => guard.prove_after(user, Stage::Password, body.clone()).await,
+            (Some(user), None) => {
+                self.engine.expect_factor(user, cx.client).await?;
+                guard.prove_after(user, Stage::Password, body.clone()).await
+            }
             // The password was right only without its tail, so for a user without a factor the field was simply wrong.
             (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(self.wrong_password()),
             (Some(user), Some((stage, code))) => {

@@ -104,6 +104,7 @@ pub mod homeserver;
 pub mod hooks;
 mod limits;
 mod login;
+pub mod notices;
 mod pages;
 mod password;
 mod qr;
@@ -266,7 +267,7 @@ impl TwoFactor {
     }
 
     /// Where a person manages their factors: the hosted page, if there is one and its address is known.
-    pub(crate) fn manage_url(&self) -> Option<String> {
+    pub fn manage_url(&self) -> Option<String> {
         let base = self.settings.public_base_url.as_ref().filter(|_| self.pages.is_some())?;
         Some(format!("{}{}", base.trim_end_matches('/'), pages::ACCOUNT))
     }

@@ -57,6 +57,9 @@ enum Place {
 }
 
 /// governor's view of our clock: the one that nobody sets.
+/// Counter: requests of addresses that had tried too much, answered 429.
+pub const LIMITED: &str = "matrix_2fa_address_limited_total";
+
 #[derive(Clone)]
 struct Elapsed(Arc<dyn Clock>);
 
@@ -117,7 +120,10 @@ impl Addresses {
         };
         match limiter.check_key_n(&place, tries) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(not_until)) => Err(not_until.wait_time_from(clock::Clock::now(&self.clock))),
+            Ok(Err(not_until)) => {
+                metrics::counter!(LIMITED).increment(1);
+                Err(not_until.wait_time_from(clock::Clock::now(&self.clock)))
+            }
             // A burst below what one request needs admits one request whenever it is whole.
             Err(_burst_too_small) => {
                 limiter.check_key(&place).map_err(|not_until| not_until.wait_time_from(clock::Clock::now(&self.clock)))

@@ -41,7 +41,7 @@ mod site;
 mod target;
 mod trouble;
 mod visitor;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use site::Site;
 

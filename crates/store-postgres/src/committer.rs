@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use matrix_2fa_store::{Committed, StoreError};
+use matrix_2fa_store::{Committed, FLUSHED_COMMITS, StoreError};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -72,6 +72,7 @@ pub async fn run(database: Arc<Database>, server: String, options: Options, mut 
                 idle.push(lane);
                 break;
             }
+            metrics::histogram!(FLUSHED_COMMITS).record(batch.len() as f64);
             busy.spawn(run_lane(lane, batch, keys));
         }
     }

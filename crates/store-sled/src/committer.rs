@@ -12,7 +12,7 @@ use std::{
 };
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::{Committed, StoreError};
+use matrix_2fa_store::{Committed, FLUSHED_COMMITS, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -84,6 +84,7 @@ fn commit_all(shared: &Shared, writer: &mut Writer, queue: &mut mpsc::Receiver<C
         }
         let answers: Vec<_> = commands.drain(..).filter_map(|command| stage(&mut group, command)).collect();
         let done = group.apply();
+        metrics::histogram!(FLUSHED_COMMITS).record(answers.len() as f64);
         seq = group.last_seq();
         for answer in answers {
             answer.send(done.clone());

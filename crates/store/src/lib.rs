@@ -22,6 +22,9 @@ use async_trait::async_trait;
 use export::EachEntry;
 use matrix_2fa_core::{Account, Event, Timestamp};
 
+/// Histogram that backends record: commits that shared one flush, or one transaction.
+pub const FLUSHED_COMMITS: &str = "matrix_2fa_flushed_commits";
+
 /// Counts the changes of one account or one record. 0 means that it was never written. A record that is made begins at
 /// [`RecordChange::first`], 1 if nobody chose. Who deletes records and makes others under the same keys must choose, or somebody who read the
 /// old one takes the new one for it.

@@ -1,4 +1,4 @@
-//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), for the gateway a Synapse, and for the real clients matrix-nio and
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
 //! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
 //! tests/clients.
 

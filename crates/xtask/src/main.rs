@@ -3,6 +3,7 @@
 
 mod checks;
 mod clients;
+mod package;
 mod proofs;
 mod servers;
 mod tools;
@@ -57,6 +58,14 @@ enum Chore {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// The Debian package: program, unit, manual, completions (installs cargo-deb under target/ if it is missing).
+    Package {
+        /// Install it, look whether it is whole, and purge it. As root, on Debian.
+        #[arg(long)]
+        install: bool,
+    },
+    /// Every crate as it would be published, in order.
+    Crates,
     /// The crash suite alone: random kills of a server under load and of its PostgreSQL, and five faults that it must find.
     Crash {
         /// Kills without a fault, two of five over PostgreSQL [default: the 200 of `cargo xtask test`].
@@ -114,6 +123,8 @@ fn main() -> Result<()> {
             }
             conformance(&workspace, environment, filter.as_deref().unwrap_or(ALL_BUT_CRASH))
         }
+        Chore::Package { install } => package::debian(&workspace, install),
+        Chore::Crates => package::crates(&workspace),
         Chore::Crash { kills, seed } => {
             for (variable, value) in [("CRASH_KILLS", kills.map(u64::from)), ("CRASH_SEED", seed)] {
                 if let Some(value) = value {

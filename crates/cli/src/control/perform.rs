@@ -11,6 +11,7 @@ use crate::{
     admin::{AdminAct, Desk},
     backup, check,
     data::Data,
+    events,
     failure::{Failure, chain},
 };
 
@@ -36,6 +37,7 @@ pub async fn perform(act: Act, data: &Data, serving: bool, teller: &Teller) -> R
         Act::RotateKeys { to } => rotate(to.as_deref(), data, teller).await,
         Act::CheckKeys => check(data, teller).await,
         Act::RemoveKey { id } => remove(&id, data, teller).await,
+        Act::VerifyEvents { files } => events::verify(&files, data, teller).await,
         Act::Backup { file, with_keys } => {
             let key_folder = data.settings.key_folder();
             let keys = with_keys.then_some(key_folder.as_path());

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::DatabaseUrl;
+use super::{DatabaseUrl, MailUrl};
 
 /// Every setting, absent unless it was given.
 #[derive(Clone, Debug, Default, Args, Serialize)]
@@ -172,6 +172,48 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 
+    /// Mail server for notices of what happens to second factors: smtps://user:password@host:465, smtp://user:password@host:587 (STARTTLS), or
+    /// smtp://localhost:25; with ?ca=FILE for a certificate of your own; keep it in the file or the environment [default: no mail]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_server: Option<MailUrl>,
+
+    /// Sender of the notices, for example "Example <security@example.org>" [default: security@<server name>]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_from: Option<String>,
+
+    /// Where users get mail: homeserver (it knows), {localpart}@example.org, command:PROGRAM (called with the user id, it prints the address or
+    /// nothing), or http://localhost:8000/?user={user} (answers the same) [default: homeserver]
+    #[arg(long, value_name = "HOW")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail_addresses: Option<String>,
+
+    /// Notices as messages in the users' own clients, if the homeserver can send them [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix_notices: Option<bool>,
+
+    /// Language of notices for users of whom none is known: en, de or fr [default: en]
+    #[arg(long, value_name = "LANGUAGE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice_language: Option<String>,
+
+    /// How the log is written: text, or json for whoever collects it [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<String>,
+
+    /// Where audited things are written as lines of JSON, beside the store: none, stdout, or a file; see matrix-2fa events [default: none]
+    #[arg(long, value_name = "WHERE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_out: Option<String>,
+
+    /// Where numbers for Prometheus are, at /metrics, and /health once more; not for users [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// Passwords hashed at the same time, 19 MiB each [default: one for each CPU]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -330,6 +372,14 @@ impl Flags {
             brand_logo: None,
             trusted_clients: None,
             log: Some("info".to_owned()),
+            log_format: Some("text".to_owned()),
+            events_out: Some("none".to_owned()),
+            metrics_listen: None,
+            mail_server: None,
+            mail_from: None,
+            mail_addresses: Some("homeserver".to_owned()),
+            matrix_notices: Some(false),
+            notice_language: Some("en".to_owned()),
             password_hash_jobs: Some(std::thread::available_parallelism().map_or(2, usize::from)),
             password_hash_queue: Some(256),
             recovery_hash_jobs: Some(2),

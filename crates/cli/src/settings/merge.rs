@@ -206,6 +206,9 @@ mod tests {
             brand_color: Some("#0b6e4f".to_owned()),
             brand_logo: Some("logo.svg".into()),
             trusted_clients: Some("https://app.example.org".to_owned()),
+            mail_server: Some("smtps://user:password@mail.example.org".to_owned().into()),
+            metrics_listen: Some("127.0.0.1:9100".parse().expect("an address")),
+            mail_from: Some("security@example.org".to_owned()),
             ..Flags::defaults()
         };
         let _: Settings = Figment::from(Serialized::defaults(every)).extract().expect("every flag is a setting");

@@ -1,4 +1,4 @@
-//! The languages of the pages. Texts live in `locales/`, a file a language; Accept-Language chooses.
+//! The languages of the pages and the notices. Texts live in `locales/`, a file a language; Accept-Language chooses.
 
 use std::sync::LazyLock;
 
@@ -45,6 +45,12 @@ impl Words {
         let primary = wishes.iter().filter_map(|wish| wish.split('-').next());
         let known = |wish: &str| BUNDLES.iter().find(|(name, _)| name.eq_ignore_ascii_case(wish));
         let found = primary.filter_map(known).next().or_else(|| BUNDLES.first());
+        Self { language: found.map_or("en", |(name, _)| name), bundle: found.map(|(_, bundle)| bundle) }
+    }
+
+    /// This language, if it is one of ours, else English.
+    pub(crate) fn of(language: &str) -> Self {
+        let found = BUNDLES.iter().find(|(name, _)| name.eq_ignore_ascii_case(language)).or_else(|| BUNDLES.first());
         Self { language: found.map_or("en", |(name, _)| name), bundle: found.map(|(_, bundle)| bundle) }
     }
 

@@ -35,6 +35,9 @@ impl TwoFactor {
             Some(split) => self.host.verify_password(user, split.password).await?,
             None => false,
         };
+        if whole {
+            self.engine.expect_factor(user, client).await?;
+        }
         Ok(match split {
             _ if whole => PasswordCheck::Right,
             Some(split) if prefix && account.is_enrolled() => {

@@ -63,7 +63,8 @@ fn no_language_lacks_a_text_or_a_variable() {
 #[test]
 fn every_text_is_used_and_every_used_text_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages = sources(&root.join("src/pages")) + &sources(&root.join("templates"));
+    let pages =
+        sources(&root.join("src/pages")) + &sources(&root.join("src/notices")) + &sources(&root.join("templates"));
     let texts = texts(SOURCES[0].2);
     for key in texts.keys() {
         assert!(pages.contains(&format!("\"{key}\"")), "{key} is used nowhere");

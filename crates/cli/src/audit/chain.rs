@@ -1,0 +1,236 @@
+//! The lines, and what they prove.
+//!
+//! An event line has a `digest` of its salted event, and a `chain` of the line before and this digest. So an event can be blacked out (`event`
+//! and `salt` to null: erasure, or the end of a retention time) and everything still holds; one that was changed, put in, moved or taken
+//! out shows. Who can write the file could make the whole chain anew, but not the checkpoints: their `mac` needs this server's key. A file
+//! may begin at a checkpoint: what was before it was archived. Lines cut off at the end after the last checkpoint do not show in the file; a
+//! checkpoint follows a second after the last event, and a clean end says `end`.
+
+use std::io::BufRead;
+
+use matrix_2fa_core::{Event, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// SHA-256.
+pub type Hash = [u8; 32];
+
+/// Proves that a checkpoint is this server's.
+pub type Mac<'a> = dyn Fn(&[u8]) -> Hash + Send + 'a;
+
+/// Where a chain is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whose chain.
+    pub writer: String,
+    /// Its events so far.
+    pub seq: u64,
+    /// What holds them together.
+    pub chain: Hash,
+}
+
+/// A line as it is read; what it is, its keys say.
+#[derive(Deserialize)]
+pub struct ReadLine<'a> {
+    pub writer: &'a str,
+    pub seq: u64,
+    pub chain: &'a str,
+    #[serde(default)]
+    pub digest: Option<&'a str>,
+    #[serde(default)]
+    pub salt: Option<&'a str>,
+    #[serde(borrow, default)]
+    pub event: Option<&'a RawValue>,
+    #[serde(default)]
+    pub at: u64,
+    #[serde(default)]
+    pub mac: Option<&'a str>,
+    #[serde(default)]
+    pub end: bool,
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    writer: &'a str,
+    seq: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
+    salt: &'a str,
+    digest: &'a str,
+    chain: &'a str,
+    event: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct CheckpointLine<'a> {
+    writer: &'a str,
+    seq: u64,
+    chain: &'a str,
+    at: u64,
+    mac: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    end: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Events that are as they were written.
+    pub events: u64,
+    /// Events that were blacked out.
+    pub erased: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Events after the last checkpoint, which no key vouches for yet.
+    pub open: u64,
+    /// The last writer, and its events so far.
+    pub last: Option<(String, u64)>,
+}
+
+/// What is wrong, and in which line of the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// It cannot be read.
+    #[error("line {0}: it cannot be read")]
+    Read(u64, #[source] std::io::Error),
+    /// Not one of ours.
+    #[error("line {0}: it is no line of an audit log")]
+    Line(u64, #[source] serde_json::Error),
+    /// The event is not the one that was written.
+    #[error("line {0}: this event was changed")]
+    Changed(u64),
+    /// Something before it is missing, or was put in, moved or changed.
+    #[error("line {0}: lines before it are missing, or were put in, moved or changed")]
+    Chain(u64),
+    /// It was not made with a key of this server.
+    #[error("line {0}: this checkpoint was not made by this server")]
+    Checkpoint(u64),
+    /// A file begins with the first event of a writer or with a checkpoint.
+    #[error("line {0}: what came before it is missing, and there is no checkpoint")]
+    Beginning(u64),
+}
+
+impl Head {
+    /// The chain of a new writer.
+    pub fn new(writer: String) -> Self {
+        let chain = Sha256::new().chain_update("matrix-2fa audit\0").chain_update(&writer).finalize().into();
+        Self { writer, seq: 0, chain }
+    }
+
+    /// Appends an event, and gives its line.
+    pub fn append(&mut self, event: &Event, salt: &[u8; 16], late: bool) -> serde_json::Result<String> {
+        let event = serde_json::value::to_raw_value(event)?;
+        let digest = digest(salt, event.get());
+        self.link(&digest);
+        let line = EventLine {
+            writer: &self.writer,
+            seq: self.seq,
+            late,
+            salt: &hex(salt),
+            digest: &hex(&digest),
+            chain: &hex(&self.chain),
+            event: &event,
+        };
+        serde_json::to_string(&line)
+    }
+
+    /// The line that vouches for everything up to here.
+    pub fn checkpoint(&self, at: Timestamp, end: bool, mac: &Mac<'_>) -> serde_json::Result<String> {
+        let (at, chain, mac) = (at.as_millis(), hex(&self.chain), hex(&mac(&self.vouched(at.as_millis(), end))));
+        let Self { writer, seq, .. } = self;
+        serde_json::to_string(&CheckpointLine { writer, seq: *seq, chain: &chain, at, mac: &mac, end })
+    }
+
+    fn link(&mut self, digest: &Hash) {
+        self.seq += 1;
+        let chained = Sha256::new().chain_update(self.chain).chain_update(self.seq.to_be_bytes()).chain_update(digest);
+        self.chain = chained.finalize().into();
+    }
+
+    fn vouched(&self, at: u64, end: bool) -> Vec<u8> {
+        let Self { writer, seq, chain } = self;
+        [&seq.to_be_bytes()[..], &at.to_be_bytes(), &[u8::from(end)], chain, writer.as_bytes()].concat()
+    }
+}
+
+/// Verifies a file, line by line, in the order of the file. Several writers may have written to it, one after the other.
+pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
+    let (mut found, mut head) = (Verified::default(), None::<Head>);
+    for (number, line) in (1..).zip(file.lines()) {
+        let line = line.map_err(|error| Broken::Read(number, error))?;
+        // What a server says of itself on the same stdout.
+        if !line.starts_with('{') {
+            continue;
+        }
+        let line: ReadLine<'_> = serde_json::from_str(&line).map_err(|error| Broken::Line(number, error))?;
+        let chain = unhex(line.chain).ok_or(Broken::Chain(number))?;
+        let known = head.take().filter(|head| head.writer == line.writer);
+        head = Some(match line.mac {
+            Some(given) => {
+                let told = Head { writer: line.writer.to_owned(), seq: line.seq, chain };
+                if unhex(given) != Some(mac(&told.vouched(line.at, line.end))) {
+                    return Err(Broken::Checkpoint(number));
+                }
+                if known.is_some_and(|known| known != told) {
+                    return Err(Broken::Chain(number));
+                }
+                found.checkpoints += 1;
+                found.open = 0;
+                told
+            }
+            None => {
+                let mut known = match known {
+                    Some(known) => known,
+                    None if line.seq == 1 => Head::new(line.writer.to_owned()),
+                    None => return Err(Broken::Beginning(number)),
+                };
+                let digest = line.digest.and_then(unhex).ok_or(Broken::Changed(number))?;
+                match (line.salt, line.event) {
+                    (None, None) => found.erased += 1,
+                    (Some(salt), Some(event)) if is_digest(&digest, salt, event.get()) => found.events += 1,
+                    _ => return Err(Broken::Changed(number)),
+                }
+                known.link(&digest);
+                if (known.seq, known.chain) != (line.seq, chain) {
+                    return Err(Broken::Chain(number));
+                }
+                found.open += 1;
+                known
+            }
+        });
+    }
+    found.last = head.map(|head| (head.writer, head.seq));
+    Ok(found)
+}
+
+/// Tells whether two events are the same, in a file and in the store.
+pub fn identity(event: &Event) -> Hash {
+    serde_json::to_string(event).map(|event| identity_of(&event)).unwrap_or_default()
+}
+
+/// The same of an event in a line.
+pub fn identity_of(event: &str) -> Hash {
+    Sha256::digest(event).into()
+}
+
+fn is_digest(given: &Hash, salt: &str, event: &str) -> bool {
+    data_encoding::HEXLOWER.decode(salt.as_bytes()).is_ok_and(|salt| digest(&salt, event) == *given)
+}
+
+fn digest(salt: &[u8], event: &str) -> Hash {
+    let salted = Sha256::new().chain_update("matrix-2fa event\0").chain_update((salt.len() as u64).to_be_bytes());
+    salted.chain_update(salt).chain_update(event).finalize().into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// 32 bytes.
+pub fn unhex(text: &str) -> Option<Hash> {
+    data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests;

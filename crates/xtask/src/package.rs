@@ -1,0 +1,52 @@
+//! What is installed: the Debian package with its unit, pages of the manual and completions, and the crates as they would be published.
+
+use anyhow::{Result, ensure};
+use xshell::cmd;
+
+use crate::{Workspace, tools};
+
+/// Of the tool that packs.
+const CARGO_DEB: &str = "3.8.0";
+
+/// Builds the package; with `install` it is installed, looked at and purged (as root, on Debian).
+pub fn debian(workspace: &Workspace, install: bool) -> Result<()> {
+    let shell = &workspace.shell;
+    unit(workspace)?;
+    workspace.run("cargo build --release --locked")?;
+    let target = &workspace.metadata.target_directory;
+    let (program, documents) = (target.join("release/matrix-2fa"), target.join("package"));
+    cmd!(shell, "{program} manual {documents}/man").run()?;
+    for (shell_name, file) in [("bash", "matrix-2fa.bash"), ("zsh", "_matrix-2fa"), ("fish", "matrix-2fa.fish")] {
+        let script = cmd!(shell, "{program} completions {shell_name}").read()?;
+        shell.write_file(documents.join("completions").join(file), script)?;
+    }
+    let packer = tools::install(workspace, "cargo-deb", CARGO_DEB)?;
+    let package = cmd!(shell, "{packer} --no-build --package matrix-2fa-cli").read()?;
+    eprintln!("{package}");
+    if install {
+        cmd!(shell, "dpkg --install {package}").run()?;
+        cmd!(shell, "matrix-2fa --version").run()?;
+        cmd!(shell, "systemd-analyze verify --man=no /usr/lib/systemd/system/matrix-2fa.service").run()?;
+        cmd!(shell, "dpkg --purge matrix-2fa").run()?;
+        ensure!(!std::path::Path::new("/usr/bin/matrix-2fa").exists(), "the package left its program behind");
+    }
+    Ok(())
+}
+
+/// The unit, as systemd reads it. (Starting it needs a systemd that runs.)
+fn unit(workspace: &Workspace) -> Result<()> {
+    let shell = &workspace.shell;
+    let folder = workspace.metadata.target_directory.join("package/unit");
+    let unit = shell.read_file(workspace.metadata.workspace_root.join("docs/systemd/matrix-2fa.service"))?;
+    // The program need not be installed for that.
+    let copy = folder.join("matrix-2fa.service");
+    shell.write_file(&copy, unit.replace("/usr/bin/matrix-2fa", "/bin/true"))?;
+    cmd!(shell, "systemd-analyze verify --man=no {copy}").run()?;
+    Ok(())
+}
+
+/// Packs every crate, as far as that works without publishing any.
+pub fn crates(workspace: &Workspace) -> Result<()> {
+    workspace
+        .run("cargo package --workspace --exclude xtask --exclude matrix-2fa-conformance --no-verify --allow-dirty")
+}
