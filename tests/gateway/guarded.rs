@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{devices, direct, gateway, identical::through, works};
-use crate::harness::{PASSWORD, RECOVERY, SSO, TOTP, auth, with};
+use crate::harness::{PASSWORD, RECOVERY, SSO, Server, TOTP, auth, with};
 
 #[test]
 fn a_plain_user_deletes_a_device_and_changes_the_password_as_ever() {
@@ -114,4 +114,13 @@ fn enrolling_ends_the_other_sessions_on_request() {
     assert!(works(&user.token));
     assert!(!works(&other.token));
     assert_eq!(devices(&user).len(), 1, "{:?}", devices(&user));
+}
+
+#[test]
+fn r37_an_operator_can_have_everybody_signed_out_who_turns_it_on() {
+    let server = Server::gateway(&[("MATRIX_2FA_ENROLLMENT_SIGNS_OUT", "true")]);
+    let user = server.user();
+    let other = user.second_device();
+    let user = user.enroll();
+    assert!(!super::works(&other.token) && super::works(&user.token));
 }

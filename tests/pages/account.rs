@@ -217,3 +217,17 @@ fn a_session_ends_after_an_hour_and_by_signing_out() {
     server.advance(MINUTE_MS);
     browser.open(HOME).says(200, "to manage two-factor authentication");
 }
+
+#[test]
+fn r37_who_turns_it_on_here_is_signed_out_everywhere_if_the_operator_wants_it() {
+    let Some(server) = Server::start_with(Needs::Settings(&[("MATRIX_2FA_ENROLLMENT_SIGNS_OUT", "true")])) else {
+        return;
+    };
+    let user = server.user();
+    let (browser, _) = with_password(&server, &user);
+    let (page, phone) = begin(&browser, &server, "My phone");
+    let page = browser.submit_to(&page, &at("confirm"), &[("code", &phone.code())]);
+    codes(&page.says(200, "You are signed out in all your apps"));
+    user.get("account/whoami").is(401);
+    browser.open(HOME).says(200, "My phone");
+}

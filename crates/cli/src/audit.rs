@@ -12,7 +12,7 @@ mod writer;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
@@ -31,7 +31,7 @@ use crate::{
     failure::{Failure, chain as causes},
     settings::{EventsOut, Settings},
 };
-use writer::{Line, Writer, Written};
+use writer::{Line, Missing, Writer, Written};
 
 /// Events that may wait for the thread. More are found in the store later.
 const WAITING: usize = 65_536;
@@ -55,9 +55,11 @@ struct Inner {
     lines: Mutex<Option<SyncSender<Line>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// More came than could wait.
-    missed: AtomicBool,
+    missed: Arc<AtomicBool>,
     /// What is left over from a process that was killed.
     left: Mutex<Option<CatchUp>>,
+    /// Since when something may be missing. Until nothing is, the file has no end, so whoever comes next looks, too.
+    missing: Missing,
     written: Written,
 }
 
@@ -82,14 +84,15 @@ pub fn open(settings: &Settings, keys: &Keyring, now: Timestamp) -> Result<Optio
         }
     };
     let (sender, lines) = sync_channel(WAITING);
-    let written = writer.written();
+    let (written, missing, missed) = (writer.written(), writer.missing(), writer.missed());
     let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(&lines));
     let thread = thread.map_err(|error| Failure::because(&error))?;
     let inner = Inner {
         lines: Mutex::new(Some(sender)),
         thread: Mutex::new(Some(thread)),
-        missed: AtomicBool::new(false),
+        missed,
         left: Mutex::new(catch_up),
+        missing,
         written,
     };
     Ok(Some(Tap(Arc::new(inner))))
@@ -121,21 +124,39 @@ impl Tap {
         loop {
             if let Some(missing) = first.take() {
                 match self.add_missing(engine, missing).await {
-                    Ok(0) => {}
                     Ok(late) => {
-                        tracing::warn!(late, "audited things of a process that was cut short were added to the log")
+                        if late > 0 {
+                            tracing::warn!(
+                                late,
+                                "audited things of a process that was cut short were added to the log"
+                            );
+                        }
+                        // What was added may be more than could wait.
+                        if !self.0.missed.load(Ordering::Relaxed) {
+                            *self.missing() = None;
+                        }
                     }
-                    Err(error) => tracing::error!(error = causes(&error), "audited things may be missing in the log"),
+                    Err(error) => {
+                        tracing::error!(
+                            error = causes(&error),
+                            "audited things may be missing in the log until the next start"
+                        );
+                    }
                 }
             }
             tokio::time::sleep(LOOK).await;
             if self.0.missed.swap(false, Ordering::Relaxed) {
                 // What was written meanwhile is not known here, so it may be there twice; missing would be worse.
                 let now = engine.now();
-                first = Some(CatchUp { since: whole_since, until: now, seen: HashMap::new() });
+                let since = *self.missing().get_or_insert(whole_since);
+                first = Some(CatchUp { since: since.min(whole_since), until: now, seen: HashMap::new() });
                 whole_since = now;
             }
         }
+    }
+
+    fn missing(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.0.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn add_missing(&self, engine: &Engine, mut missing: CatchUp) -> Result<usize, StoreError> {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use matrix_2fa::{Homeserver, TwoFactor};
 use matrix_2fa_engine::Engine;
-use matrix_2fa_gateway::{Found, UpstreamHomeserver};
+use matrix_2fa_gateway::{Found, GatewayError, UpstreamHomeserver};
 use matrix_2fa_homeserver::{LocalHomeserver, app, finish_forgetting};
 use matrix_2fa_store::Store;
 use tokio::{
@@ -70,14 +70,26 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
 
 /// Asks the upstream who it is.
 async fn find(settings: &Settings) -> Result<Found, Failure> {
-    let found = Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?;
-    found.check_administrator().await.map_err(|error| Failure::because(&error))?;
+    let found = Found::find(settings.gateway()?).await.map_err(|error| not_found(&error))?;
+    match found.check_administrator().await {
+        // It may be starting; what needs it says so then.
+        Err(error @ GatewayError::Away(_)) => tracing::warn!(error = chain(&error), "the upstream is not there yet"),
+        checked => checked.map_err(|error| not_found(&error))?,
+    }
     if found.delegates() {
         tracing::warn!(
             "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
         );
     }
     Ok(found)
+}
+
+/// A homeserver that does not answer may be starting: whoever started us tries again. Everything else needs a person.
+fn not_found(error: &GatewayError) -> Failure {
+    match error {
+        GatewayError::NoServerName | GatewayError::Away(_) => Failure::run(chain(error)),
+        error => Failure::because(error),
+    }
 }
 
 async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failure> {

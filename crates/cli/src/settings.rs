@@ -107,6 +107,7 @@ pub struct Settings {
     pub admin_listen: Option<SocketAddr>,
     #[serde(default)]
     pub admin_token_file: Option<PathBuf>,
+    pub enrollment_signs_out: bool,
     pub stage_prefix: String,
     pub password_and_code: bool,
     pub session_lifetime: Lifetime,
@@ -281,6 +282,7 @@ impl Settings {
             stage_prefix: StagePrefix::new(&self.stage_prefix).unwrap_or_default(),
             password_and_code: self.password_and_code,
             public_base_url: Some(self.base_url().unwrap_or_else(|| pages::local_url(address))),
+            enrollment_signs_out: self.enrollment_signs_out,
             address_limit: AddressLimit {
                 burst: self.address_tries,
                 per_minute: self.address_tries_per_minute,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::SystemClock;
 use matrix_2fa_store::Store;
-use matrix_2fa_store_postgres::{Address, Look, Options as PostgresOptions, PostgresStore};
+use matrix_2fa_store_postgres::{Address, Look, OpenError, Options as PostgresOptions, PostgresStore};
 use matrix_2fa_store_sled::{Options as SledOptions, SledStore};
 
 use crate::{
@@ -53,7 +53,11 @@ async fn database(url: &DatabaseUrl, settings: &Settings) -> Result<Storage, Fai
     let address = address(url)?;
     let options = PostgresOptions { connections: settings.database_connections, ..PostgresOptions::default() };
     let store = PostgresStore::open(&address, options).await;
-    let store = store.map_err(|error| Failure::start(format!("database: {}", chain(&error))))?;
+    let store = store.map_err(|error| match &error {
+        // It may be starting, too: whoever started us tries again.
+        OpenError::Unreachable(_) => Failure::run(format!("database: {}", chain(&error))),
+        _ => Failure::start(format!("database: {}", chain(&error))),
+    })?;
     let clock = store.clock();
     Ok(Storage { store: Arc::new(store), clock })
 }

@@ -154,6 +154,7 @@ codes-download = Herunterladen
 codes-print = Drucken
 codes-print-text = Jeder Code gilt einmal. Bewahren Sie dieses Blatt sicher auf.
 codes-once = Sie werden nur jetzt gezeigt. Sichern Sie sie, bevor Sie weitergehen.
+codes-signed-out = Sie sind in allen Ihren Apps abgemeldet. Melden Sie sich dort wieder an, ab jetzt mit einem Code.
 codes-saved = Ich habe sie gesichert
 devices-button = Alle Geräte abmelden
 devices-title = Alle Geräte abmelden?

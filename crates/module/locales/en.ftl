@@ -154,6 +154,7 @@ codes-download = Download
 codes-print = Print
 codes-print-text = Each code works once. Keep this sheet in a safe place.
 codes-once = They are shown only now. Save them before you go on.
+codes-signed-out = You are signed out in all your apps. Sign in again there, with a code from now on.
 codes-saved = I saved them
 devices-button = Sign out all devices
 devices-title = Sign out all devices?

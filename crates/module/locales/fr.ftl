@@ -154,6 +154,7 @@ codes-download = Télécharger
 codes-print = Imprimer
 codes-print-text = Chaque code sert une fois. Gardez cette feuille en lieu sûr.
 codes-once = Ils ne sont affichés que maintenant. Enregistrez-les avant de continuer.
+codes-signed-out = Vous êtes déconnecté de toutes vos applications. Reconnectez-vous, désormais avec un code.
 codes-saved = Je les ai enregistrés
 devices-button = Déconnecter tous les appareils
 devices-title = Déconnecter tous les appareils ?

@@ -142,6 +142,8 @@ pub struct Settings {
     pub password_and_code: bool,
     /// Where clients reach this server, without a trailing slash.
     pub public_base_url: Option<String>,
+    /// Whoever turns two-factor authentication on is signed out everywhere else, asked or not: those logins proved no second factor.
+    pub enrollment_signs_out: bool,
     /// What one client address may try.
     pub address_limit: AddressLimit,
     /// Host pages where people log in, confirm with their second factor and manage it. Say no if you mount [`TwoFactor::account_router`] alone:
@@ -159,6 +161,7 @@ impl Default for Settings {
             stage_prefix: StagePrefix::default(),
             password_and_code: true,
             public_base_url: None,
+            enrollment_signs_out: false,
             address_limit: AddressLimit::default(),
             pages: true,
             branding: Branding::default(),
@@ -186,6 +189,16 @@ impl TwoFactor {
         let pages = settings.pages.then(|| pages::Site::new(&settings, &engine, host.server_name()));
         engine.ask_administrators(Arc::new(HostAdministrators(Arc::clone(&host))));
         Arc::new(Self { engine, host, settings, addresses, pages })
+    }
+
+    /// After a first factor counts: ends every login but that of `keep`, if the user or the operator wants that. What went before is durable
+    /// and its recovery codes are shown only once, so a host that cannot do it is a `false` and no error.
+    pub(crate) async fn sign_out_others(&self, user: &str, keep: Option<&str>) -> bool {
+        let ended = self.host.revoke_other_sessions(user, keep).await;
+        if let Err(error) = &ended {
+            tracing::error!(user.id = user, %error, "other sessions could not be ended after an enrollment");
+        }
+        ended.is_ok()
     }
 
     /// The engine underneath.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Phone, R0, Server, TOTP, recovery_codes, stage, with};
+use crate::harness::{Needs, Phone, R0, Server, TOTP, recovery_codes, stage, with};
 
 const PATH: &str = "account/two-factor/totp/confirm";
 
@@ -157,4 +157,20 @@ fn r37_other_devices_are_signed_out_if_asked() {
         other.get("account/whoami").is(status);
         user.get("account/whoami").is(200);
     }
+}
+
+#[test]
+fn r37_an_operator_can_have_everybody_signed_out_who_turns_it_on() {
+    let Some(server) = Server::start_with(Needs::Settings(&[("MATRIX_2FA_ENROLLMENT_SIGNS_OUT", "true")])) else {
+        return;
+    };
+    let user = server.user();
+    let other = user.second_device();
+    let user = user.enroll();
+    other.get("account/whoami").is(401);
+    user.get("account/whoami").is(200);
+    // A login with the factor stays when there is a second authenticator.
+    let other = user.login_with(user.totp()).access_token();
+    user.add_phone("tablet");
+    server.request("GET", "account/whoami").token(&other).send().is(200);
 }

@@ -2,11 +2,11 @@
 //!
 //! An event line has a `digest` of its salted event, and a `chain` of the line before and this digest. So an event can be blacked out (`event`
 //! and `salt` to null: erasure, or the end of a retention time) and everything still holds; one that was changed, put in, moved or taken
-//! out shows. Who can write the file could make the whole chain anew, but not the checkpoints: their `mac` needs this server's key. A file
-//! may begin at a checkpoint: what was before it was archived. Lines cut off at the end after the last checkpoint do not show in the file; a
-//! checkpoint follows a second after the last event, and a clean end says `end`.
+//! out shows. Who can write the file could make the whole chain anew, but not the checkpoints: their `mac` needs this server's key. What no
+//! checkpoint of its writer follows is counted as open. A file may begin at a checkpoint: what was before it was archived. Lines cut off at
+//! the end do not show in the file; a checkpoint follows a second after the last event, and a clean end says `end`.
 
-use std::io::BufRead;
+use std::{collections::BTreeMap, io::BufRead};
 
 use matrix_2fa_core::{Event, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct ReadLine<'a> {
     pub event: Option<&'a RawValue>,
     #[serde(default)]
     pub at: u64,
+    /// Everything before this moment is in the log.
+    #[serde(default)]
+    pub whole: u64,
     #[serde(default)]
     pub mac: Option<&'a str>,
     #[serde(default)]
@@ -68,6 +71,7 @@ struct CheckpointLine<'a> {
     seq: u64,
     chain: &'a str,
     at: u64,
+    whole: u64,
     mac: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     end: bool,
@@ -82,10 +86,19 @@ pub struct Verified {
     pub erased: u64,
     /// Checkpoints.
     pub checkpoints: u64,
-    /// Events after the last checkpoint, which no key vouches for yet.
+    /// Of each writer: its events so far, and those after its last checkpoint, for which no key vouches.
+    pub writers: BTreeMap<String, Written>,
+    /// Who wrote the last line.
+    pub last: Option<String>,
+}
+
+/// What a writer has written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Its events so far.
+    pub seq: u64,
+    /// Those of them that follow its last checkpoint.
     pub open: u64,
-    /// The last writer, and its events so far.
-    pub last: Option<(String, u64)>,
 }
 
 /// What is wrong, and in which line of the file.
@@ -135,11 +148,12 @@ impl Head {
         serde_json::to_string(&line)
     }
 
-    /// The line that vouches for everything up to here.
-    pub fn checkpoint(&self, at: Timestamp, end: bool, mac: &Mac<'_>) -> serde_json::Result<String> {
-        let (at, chain, mac) = (at.as_millis(), hex(&self.chain), hex(&mac(&self.vouched(at.as_millis(), end))));
+    /// The line that vouches for everything up to here. Everything before the moment `whole` is in the log.
+    pub fn checkpoint(&self, at: Timestamp, whole: Timestamp, end: bool, mac: &Mac<'_>) -> serde_json::Result<String> {
+        let (at, whole, chain) = (at.as_millis(), whole.as_millis(), hex(&self.chain));
+        let mac = hex(&mac(&self.vouched(at, whole, end)));
         let Self { writer, seq, .. } = self;
-        serde_json::to_string(&CheckpointLine { writer, seq: *seq, chain: &chain, at, mac: &mac, end })
+        serde_json::to_string(&CheckpointLine { writer, seq: *seq, chain: &chain, at, whole, mac: &mac, end })
     }
 
     fn link(&mut self, digest: &Hash) {
@@ -148,15 +162,17 @@ impl Head {
         self.chain = chained.finalize().into();
     }
 
-    fn vouched(&self, at: u64, end: bool) -> Vec<u8> {
+    fn vouched(&self, at: u64, whole: u64, end: bool) -> Vec<u8> {
         let Self { writer, seq, chain } = self;
-        [&seq.to_be_bytes()[..], &at.to_be_bytes(), &[u8::from(end)], chain, writer.as_bytes()].concat()
+        let numbers = [seq.to_be_bytes(), at.to_be_bytes(), whole.to_be_bytes()].concat();
+        [&numbers[..], &[u8::from(end)], chain, writer.as_bytes()].concat()
     }
 }
 
 /// Verifies a file, line by line, in the order of the file. Several writers may have written to it, one after the other.
 pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
-    let (mut found, mut head) = (Verified::default(), None::<Head>);
+    // A writer who comes back goes on where it was, or something between is missing.
+    let (mut found, mut heads) = (Verified::default(), BTreeMap::<String, Head>::new());
     for (number, line) in (1..).zip(file.lines()) {
         let line = line.map_err(|error| Broken::Read(number, error))?;
         // What a server says of itself on the same stdout.
@@ -165,18 +181,19 @@ pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
         }
         let line: ReadLine<'_> = serde_json::from_str(&line).map_err(|error| Broken::Line(number, error))?;
         let chain = unhex(line.chain).ok_or(Broken::Chain(number))?;
-        let known = head.take().filter(|head| head.writer == line.writer);
-        head = Some(match line.mac {
+        let known = heads.remove(line.writer);
+        let written = found.writers.entry(line.writer.to_owned()).or_default();
+        let head = match line.mac {
             Some(given) => {
                 let told = Head { writer: line.writer.to_owned(), seq: line.seq, chain };
-                if unhex(given) != Some(mac(&told.vouched(line.at, line.end))) {
+                if unhex(given) != Some(mac(&told.vouched(line.at, line.whole, line.end))) {
                     return Err(Broken::Checkpoint(number));
                 }
                 if known.is_some_and(|known| known != told) {
                     return Err(Broken::Chain(number));
                 }
                 found.checkpoints += 1;
-                found.open = 0;
+                written.open = 0;
                 told
             }
             None => {
@@ -195,12 +212,14 @@ pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
                 if (known.seq, known.chain) != (line.seq, chain) {
                     return Err(Broken::Chain(number));
                 }
-                found.open += 1;
+                written.open += 1;
                 known
             }
-        });
+        };
+        written.seq = head.seq;
+        found.last = Some(line.writer.to_owned());
+        heads.insert(line.writer.to_owned(), head);
     }
-    found.last = head.map(|head| (head.writer, head.seq));
     Ok(found)
 }
 

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::Duration,
@@ -36,7 +37,7 @@ pub struct Line {
 
 type MacFn = Box<dyn Fn(&[u8]) -> Hash + Send>;
 
-/// What a file had before, if there is anything to look for: the moment of its last event, and which events it has.
+/// What a file had before, if there is anything to look for: since when something may be missing, and which events it has.
 type Last = Option<(Timestamp, HashMap<Hash, usize>)>;
 
 pub struct Writer {
@@ -44,8 +45,14 @@ pub struct Writer {
     mac: MacFn,
     /// None: stdout.
     file: Option<(PathBuf, File)>,
+    /// Lines that could not be written yet, and where in the chain they end.
+    unwritten: Vec<u8>,
     /// Events since the last checkpoint.
     open: u64,
+    /// Since when something may be missing, if anything may.
+    missing: Missing,
+    /// Something is.
+    missed: Arc<AtomicBool>,
     /// What is in the file, for whoever verifies it.
     written: Written,
 }
@@ -53,25 +60,51 @@ pub struct Writer {
 /// The writer, and how many events of it are written.
 pub type Written = Arc<Mutex<(String, u64)>>;
 
+/// Since when something may be missing in the log that the store has.
+pub type Missing = Arc<Mutex<Option<Timestamp>>>;
+
+/// Bytes that may wait for a disk that is full. What is more than that is found in the store later.
+const PATIENCE: usize = 1024 * 1024;
+
 impl Writer {
     pub fn to_stdout(keys: &Keyring) -> Self {
-        Self { head: Head::new(fresh()), mac: mac(keys), file: None, open: 0, written: Written::default() }
+        Self::new(Head::new(fresh()), keys, None, None)
     }
 
     /// Goes on with what is there.
     pub fn to_file(path: &Path, keys: &Keyring) -> io::Result<(Self, Last)> {
         let mut file = open(path)?;
         let (head, last) = continued(&mut file)?;
-        let mut writer = Self {
-            head: head.unwrap_or_else(|| Head::new(fresh())),
-            mac: mac(keys),
-            file: Some((path.to_owned(), file)),
-            open: 0,
-            written: Written::default(),
-        };
+        let since = last.as_ref().map(|(since, _)| *since);
+        let head = head.unwrap_or_else(|| Head::new(fresh()));
+        let mut writer = Self::new(head, keys, Some((path.to_owned(), file)), since);
         // From here on the file says that somebody writes.
         writer.checkpoint(false);
         Ok((writer, last))
+    }
+
+    fn new(head: Head, keys: &Keyring, file: Option<(PathBuf, File)>, since: Option<Timestamp>) -> Self {
+        let (mac, missing) = (mac(keys), Arc::new(Mutex::new(since)));
+        Self {
+            head,
+            mac,
+            file,
+            unwritten: Vec::new(),
+            open: 0,
+            missing,
+            missed: Arc::default(),
+            written: Written::default(),
+        }
+    }
+
+    /// Shared with whoever finds what is missing.
+    pub fn missing(&self) -> Missing {
+        Arc::clone(&self.missing)
+    }
+
+    /// Shared with whoever looks for it.
+    pub fn missed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.missed)
     }
 
     /// Shared with whoever verifies.
@@ -82,14 +115,20 @@ impl Writer {
     /// Writes until nobody sends any more.
     pub fn run(mut self, lines: &Receiver<Line>) {
         loop {
-            let next = if self.open == 0 {
+            let next = if self.open == 0 && self.unwritten.is_empty() {
                 lines.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 lines.recv_timeout(REST)
             };
             match next {
+                Err(RecvTimeoutError::Timeout) if !self.unwritten.is_empty() => self.write(),
                 Ok(line) => {
                     let more: Vec<Line> = lines.try_iter().take(1000).collect();
+                    if self.unwritten.len() > PATIENCE {
+                        self.pass_over(&line);
+                        more.iter().for_each(|line| self.pass_over(line));
+                        continue;
+                    }
                     let batch: Vec<String> =
                         std::iter::once(line).chain(more).filter_map(|line| self.append(&line)).collect();
                     self.put(&batch);
@@ -103,6 +142,13 @@ impl Writer {
         }
     }
 
+    /// It is in the store, and found there when the disk takes something again.
+    fn pass_over(&self, line: &Line) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        *missing = Some(missing.map_or(line.event.at, |since| since.min(line.event.at)));
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
     fn append(&mut self, line: &Line) -> Option<String> {
         let mut salt = [0; 16];
         OsRandom.fill(&mut salt);
@@ -113,13 +159,20 @@ impl Writer {
 
     fn checkpoint(&mut self, end: bool) {
         self.open = 0;
-        match self.head.checkpoint(SystemClock.now(), end, &*self.mac) {
+        match self.checkpoint_line(end) {
             Ok(line) => self.put(std::slice::from_ref(&line)),
             Err(error) => return tracing::error!(%error, "a checkpoint cannot be written"),
         }
         if !end && let Err(error) = self.follow() {
             tracing::error!(%error, "the file for audited things cannot be opened anew");
         }
+    }
+
+    /// It is an end only if nothing is missing.
+    fn checkpoint_line(&self, end: bool) -> serde_json::Result<String> {
+        let missing = *self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemClock.now();
+        self.head.checkpoint(now, missing.unwrap_or(now), end && missing.is_none(), &*self.mac)
     }
 
     /// Somebody moved the file away (to archive it): a new one begins, with a checkpoint.
@@ -131,25 +184,45 @@ impl Writer {
         }
         let file = open(path)?;
         self.file = Some((path.clone(), file));
-        if let Ok(line) = self.head.checkpoint(SystemClock.now(), false, &*self.mac) {
+        if let Ok(line) = self.checkpoint_line(false) {
             self.put(&[line]);
         }
         Ok(())
     }
 
     fn put(&mut self, lines: &[String]) {
-        let mut text = lines.join("\n");
-        text.push('\n');
+        for line in lines {
+            self.unwritten.extend_from_slice(line.as_bytes());
+            self.unwritten.push(b'\n');
+        }
+        self.write();
+    }
+
+    /// Writes what waits. Half of it is none of it: the file is cut back, and all of it waits for the next time.
+    fn write(&mut self) {
         let written = match &mut self.file {
-            Some((_, file)) => file.write_all(text.as_bytes()),
-            None => io::stdout().lock().write_all(text.as_bytes()),
+            Some((_, file)) => file.metadata().and_then(|before| {
+                file.write_all(&self.unwritten).inspect_err(|_| {
+                    if let Err(error) = file.set_len(before.len()) {
+                        tracing::error!(%error, "half a line stays in the file of audited things");
+                    }
+                })
+            }),
+            None => io::stdout().lock().write_all(&self.unwritten),
         };
         match written {
             Ok(()) => {
+                self.unwritten.clear();
                 *self.written.lock().unwrap_or_else(PoisonError::into_inner) =
                     (self.head.writer.clone(), self.head.seq);
             }
-            Err(error) => tracing::error!(%error, "audited things are not written; they are in the store"),
+            Err(error) => {
+                tracing::error!(%error, "audited things are not written; they are in the store, and it is tried again");
+                // What a pipe took of them cannot be taken back.
+                if self.file.is_none() {
+                    self.unwritten.clear();
+                }
+            }
         }
     }
 }
@@ -194,11 +267,15 @@ fn continued(file: &mut File) -> io::Result<(Option<Head>, Last)> {
         ended = read.end;
         if let Some(event) = read.event {
             *seen.entry(identity_of(event.get())).or_default() += 1;
-            let at = serde_json::from_str::<Event>(event.get()).map(|event| event.at).unwrap_or_default();
-            last = last.max(Some(at));
+            // A file that somebody cut before its first checkpoint.
+            let at = || serde_json::from_str::<Event>(event.get()).map(|event| event.at).unwrap_or_default();
+            last = last.or_else(|| Some(at()));
         } else if read.mac.is_some() {
-            last = last.max(Some(Timestamp::from_millis(read.at)));
+            last = Some(Timestamp::from_millis(read.whole));
         }
     }
     Ok((head, last.filter(|_| !ended).map(|at| (at, seen))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admins: Option<String>,
 
+    /// End every other login of who turns two-factor authentication on: those logins never proved a second factor [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrollment_signs_out: Option<bool>,
+
     /// Begin of the stage names that go out; all known ones are understood [default: m.login.2fa.]
     #[arg(long, value_name = "PREFIX")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -368,6 +373,7 @@ impl Flags {
             admins: None,
             admin_listen: None,
             admin_token_file: None,
+            enrollment_signs_out: Some(false),
             stage_prefix: Some("m.login.2fa.".to_owned()),
             password_and_code: Some(true),
             session_lifetime: Some("7d".to_owned()),

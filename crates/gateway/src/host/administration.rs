@@ -12,6 +12,9 @@ use crate::{
     settings::GatewayError,
 };
 
+/// The homeserver's own word that there is no such user, and not that of a proxy before it.
+const NOT_FOUND: &str = "M_NOT_FOUND";
+
 /// A message that a client shows like any other.
 const MESSAGE: &str = "m.text";
 
@@ -35,8 +38,8 @@ impl UpstreamHomeserver {
         let path = format!("/_synapse/admin/v2/users/{}", utf8_percent_encode(user, NON_ALPHANUMERIC));
         let Some(answer) = self.administrate(Method::GET, &path, None).await? else { return Ok(None) };
         match answer.status {
-            StatusCode::OK => Ok(answer.body.as_ref().and_then(first_mail_address)),
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::OK if answer.body.is_some() => Ok(answer.body.as_ref().and_then(first_mail_address)),
+            StatusCode::NOT_FOUND if answer.string("errcode") == Some(NOT_FOUND) => Ok(None),
             status => Err(unavailable(Unexpected { what: "who a user is", status: status.as_u16() })),
         }
     }
@@ -57,7 +60,7 @@ impl UpstreamHomeserver {
         match answer.status {
             status if status.is_success() => Ok(true),
             // The user is gone.
-            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::NOT_FOUND if answer.string("errcode") == Some(NOT_FOUND) => Ok(false),
             // What it says of itself (server notices are not set up, say) is for the operator's log.
             status => Err(HostError::Unavailable(
                 format!(

@@ -60,15 +60,25 @@ struct CodesPage<'a> {
     page: Frame<'a>,
     user: &'a str,
     codes: Vec<String>,
+    /// Did every login end?
+    signed_out: bool,
     next: String,
 }
 
 /// How a confirmation went.
 pub(super) enum Outcome {
     /// It counts; `cookie` is the session's new value.
-    Done { id: String, recovery: Option<Vec<RecoveryCode>>, cookie: String },
+    Done { id: String, recovery: Option<Codes>, cookie: String },
     /// The page that asks again.
     Again(Response),
+}
+
+/// Recovery codes, which are shown once.
+#[derive(Default)]
+pub(super) struct Codes {
+    pub codes: Vec<RecoveryCode>,
+    /// Did every login end with what made them?
+    pub signed_out: bool,
 }
 
 impl Setup<'_> {
@@ -101,6 +111,9 @@ impl Setup<'_> {
         };
         match confirmed {
             Confirmed::Yes { authenticator, recovery } => {
+                let signs_out = recovery.is_some() && self.module.settings().enrollment_signs_out;
+                let signed_out = signs_out && self.module.sign_out_others(self.user, None).await;
+                let recovery = recovery.map(|codes| Codes { codes, signed_out });
                 Ok(Outcome::Done { id: authenticator.id.clone(), recovery, cookie })
             }
             Confirmed::Wrong { discarded: false } => {
@@ -128,9 +141,11 @@ impl Setup<'_> {
 }
 
 /// The recovery codes, this once.
-pub(super) fn codes_page(site: &Site, visitor: &Visitor, user: &str, codes: &[RecoveryCode], next: String) -> Response {
+pub(super) fn codes_page(site: &Site, visitor: &Visitor, user: &str, shown: &Codes, next: String) -> Response {
+    let Codes { codes, signed_out } = shown;
     let codes = codes.iter().map(RecoveryCode::to_grouped).collect();
-    site.page(StatusCode::OK, &CodesPage { page: site.frame(&visitor.words), user, codes, next }, None)
+    let page = site.frame(&visitor.words);
+    site.page(StatusCode::OK, &CodesPage { page, user, codes, signed_out: *signed_out, next }, None)
 }
 
 fn in_groups(secret: &str) -> String {

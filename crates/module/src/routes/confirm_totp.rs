@@ -26,12 +26,11 @@ pub(crate) async fn confirm_totp(
         Confirmed::Yes { authenticator, recovery } => {
             let mut answer = json!({"authenticator": views::authenticator(&authenticator)});
             let keep = caller.requester.device.as_deref();
-            // The factor counts, and its recovery codes are shown only in this answer: it must not be lost to a failing logout.
-            if request.logout_devices
-                && let Err(error) = module.host().revoke_other_sessions(user, keep).await
+            let wanted = request.logout_devices || (recovery.is_some() && module.settings().enrollment_signs_out);
+            if wanted
+                && !module.sign_out_others(user, keep).await
                 && let Some(object) = answer.as_object_mut()
             {
-                tracing::error!(user.id = user, %error, "other sessions could not be ended after an enrollment");
                 object.insert("logout_failed".to_owned(), true.into());
             }
             if let (Some(codes), Some(object)) = (recovery, answer.as_object_mut()) {

@@ -21,7 +21,7 @@ fn log() -> Vec<String> {
     for n in 1..=10 {
         lines.push(head.append(&event(n), &[n as u8; 16], false).unwrap());
         if n % 5 == 0 {
-            lines.push(head.checkpoint(Timestamp::from_millis(n), n == 10, &mac).unwrap());
+            lines.push(head.checkpoint(Timestamp::from_millis(n), Timestamp::from_millis(n), n == 10, &mac).unwrap());
         }
     }
     lines
@@ -31,17 +31,19 @@ fn verified(lines: &[String]) -> Result<Verified, Broken> {
     verify(lines.join("\n").as_bytes(), &mac)
 }
 
-fn last() -> Option<(String, u64)> {
-    Some(("w".to_owned(), 10))
+/// What one writer has written, who wrote the last line.
+fn by_one(seq: u64, open: u64) -> Verified {
+    let writers = [("w".to_owned(), Written { seq, open })].into();
+    Verified { last: Some("w".to_owned()), writers, ..Verified::default() }
 }
 
 #[test]
 fn what_is_whole_is_verified_from_the_begin_or_from_a_checkpoint() {
     let lines = log();
-    let whole = Verified { events: 10, checkpoints: 2, last: last(), ..Verified::default() };
+    let whole = Verified { events: 10, checkpoints: 2, ..by_one(10, 0) };
     assert_eq!(verified(&lines).unwrap(), whole);
     assert_eq!(verified(&lines[5..]).unwrap(), Verified { events: 5, ..whole.clone() });
-    let open = Verified { open: 5, checkpoints: 1, ..whole };
+    let open = Verified { events: 10, checkpoints: 1, ..by_one(10, 5) };
     assert_eq!(verified(&lines[..11]).unwrap(), open);
     let mut with_others = lines;
     with_others.insert(0, "matrix-2fa is ready: http://127.0.0.1:8008".to_owned());
@@ -80,7 +82,7 @@ fn r61_a_line_that_was_changed_taken_out_put_in_or_moved_shows() {
 fn r61_who_makes_the_whole_chain_anew_needs_the_key() {
     let mut head = Head::new("w".to_owned());
     let mut lines: Vec<_> = (2..=10).map(|n| head.append(&event(n), &[0; 16], false).unwrap()).collect();
-    lines.push(head.checkpoint(Timestamp::from_millis(10), true, &|_| [0; 32]).unwrap());
+    lines.push(head.checkpoint(Timestamp::from_millis(10), Timestamp::from_millis(10), true, &|_| [0; 32]).unwrap());
     assert!(matches!(verified(&lines), Err(Broken::Checkpoint(10))));
 }
 
@@ -101,4 +103,20 @@ fn a_hundred_thousand_events_are_verified() {
     let mut head = Head::new("w".to_owned());
     let lines: Vec<_> = (0..100_000).map(|n| head.append(&event(n), &[0; 16], false).unwrap()).collect();
     assert_eq!(verified(&lines).unwrap().events, 100_000);
+}
+
+#[test]
+fn r61_lines_of_another_writer_hide_nothing_that_was_taken_out() {
+    let mut lines = log();
+    let mut stranger = Head::new("x".to_owned());
+    let put_in = stranger.append(&event(1), &[0; 16], false).unwrap();
+    // Between two writers everything of the first is missing but its beginning and its last checkpoint.
+    lines.splice(3..11, [put_in.clone()]);
+    assert!(matches!(verified(&lines), Err(Broken::Chain(5))), "{:?}", verified(&lines));
+    // Alone it shows as what nobody with the key has vouched for.
+    let mut lines = log();
+    lines.insert(6, put_in);
+    let found = verified(&lines).unwrap();
+    assert_eq!(found.writers["x"], Written { seq: 1, open: 1 });
+    assert_eq!(found.writers["w"], Written { seq: 10, open: 0 });
 }

@@ -106,6 +106,7 @@ impl Owner<'_> {
         let place = engine.renewal_place(&self.user)?;
         let from = self.origination("regenerate", proof);
         let codes = settled(engine.regenerate(&self.user, &from, place).await)?;
+        let codes = setup::Codes { codes, signed_out: false };
         Ok(setup::codes_page(self.site, self.visitor, &self.user, &codes, self.link(&Place::Overview)))
     }
 

@@ -213,6 +213,7 @@ impl<'a> Visit<'a> {
             ..Origination::default()
         };
         let codes = engine.regenerate(user, &from, place).await?.map_err(|_refused| Trouble::Used)?;
+        let codes = setup::Codes { codes, signed_out: false };
         Ok(setup::codes_page(self.site, self.visitor, user, &codes, self.address("")))
     }
 
