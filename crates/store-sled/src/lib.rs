@@ -173,7 +173,7 @@ impl Store for SledStore {
                 let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
                 records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
             }
-            let journaled = shared.journal().of_user(&prefix);
+            let journaled = shared.journal().of_user(kind, &user);
             for (key, at) in journaled {
                 let key = String::from_utf8(key).map_err(|_| lost())?;
                 records.push((key, shared.journaled(at)?));
