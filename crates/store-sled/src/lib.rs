@@ -42,7 +42,7 @@ use matrix_2fa_core::{Event, Timestamp};
 use matrix_2fa_store::{
     Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use committer::{Answer, Command};
 use overlay::prefixed;
@@ -74,12 +74,18 @@ impl Default for Options {
     }
 }
 
+/// Scans that run at once. Each is on a thread of its own, whose allocator keeps what it once needed: with as many threads as there are
+/// requests a server held a gigabyte of that. They wait for the same disk and the same few cores anyhow.
+const SCANS: usize = 4;
+
 /// A store in a folder. Dropping it finishes what was begun, and frees the folder.
 pub struct SledStore {
     /// `None` only while it is dropped.
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     slot: Arc<Slot>,
+    /// Places for [`SCANS`].
+    scans: Semaphore,
 }
 
 impl SledStore {
@@ -94,7 +100,7 @@ impl SledStore {
             move || reopen::serve(&slot, writer, commands)
         };
         let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), slot })
+        Ok(Self { queue: Some(queue), thread: Some(thread), slot, scans: Semaphore::new(SCANS) })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, StoreError> {
@@ -117,6 +123,7 @@ impl SledStore {
         &self,
         scan: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _place = self.scans.acquire().await.map_err(unavailable)?;
         let shared = self.slot.shared()?;
         let run = move || {
             let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
