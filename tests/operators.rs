@@ -4,6 +4,7 @@
 //! * [`keys`] rotation while people log in and the server dies
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`events`] the audit log, and what is done to it
+//! * [`moving`] everybody to another server, and from lists
 //! * [`notices`] mail, with a real mail server that comes and goes
 //! * [`numbers`] metrics, health, and a log for machines
 //! * [`restored`] an older store is noticed, and made safe
@@ -12,6 +13,7 @@ mod admin;
 mod backup;
 mod events;
 mod keys;
+mod moving;
 mod notices;
 mod numbers;
 mod restored;
