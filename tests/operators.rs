@@ -4,6 +4,7 @@
 //! * [`keys`] rotation while people log in and the server dies
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`events`] the audit log, and what is done to it
+//! * [`many`] a hundred thousand users
 //! * [`moving`] everybody to another server, and from lists
 //! * [`notices`] mail, with a real mail server that comes and goes
 //! * [`numbers`] metrics, health, and a log for machines
@@ -13,6 +14,7 @@ mod admin;
 mod backup;
 mod events;
 mod keys;
+mod many;
 mod moving;
 mod notices;
 mod numbers;

@@ -15,13 +15,13 @@ use super::{command, does, refuses, run};
 use crate::harness::{Answer, Needs, PASSWORD, Phone, RECOVERY, STEP_MS, Server, TOTP, User, auth, client_tool, stage};
 
 /// A folder with a key of age.
-struct Age {
+pub struct Age {
     folder: TempDir,
-    recipient: String,
+    pub recipient: String,
 }
 
 impl Age {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let key = folder.path().join("key");
         program("age-keygen", &["-o", text(&key)], b"");
@@ -29,7 +29,7 @@ impl Age {
         Self { folder, recipient }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         text(&self.folder.path().join(name)).to_owned()
     }
 
@@ -104,7 +104,7 @@ fn two() -> Option<(Server, Server)> {
 /// The same moment for both, `steps` later.
 fn later(servers: [&Server; 2], steps: u64) {
     let moment = servers.map(Server::now_ms).into_iter().max().unwrap() + steps * STEP_MS;
-    servers.map(|server| server.set_clock(moment));
+    servers.iter().for_each(|server| server.set_clock(moment));
 }
 
 #[test]
@@ -236,14 +236,14 @@ fn pyotp(folder: &Path, users: &[&User]) -> (PathBuf, PathBuf, Vec<String>) {
     let said = String::from_utf8(said.stdout).unwrap();
     let (list, map) = (folder.join("list"), folder.join("map.toml"));
     let lines: Vec<&str> = said.lines().collect();
-    let (secrets, uris): (Vec<_>, Vec<_>) = lines.iter().partition(|line| !line.starts_with("otpauth:"));
+    let (secrets, uris): (Vec<&str>, Vec<&str>) = lines.iter().partition(|line| !line.starts_with("otpauth:"));
     assert_eq!((secrets.len(), uris.len()), (2 * users.len(), 2 * users.len()));
     fs::write(&list, uris.concat().replace("otpauth:", "\notpauth:")).unwrap();
     let whose = users.iter().flat_map(|user| {
         ["phone", "tablet"].map(|place| format!("\"Old & good:{} {place}\" = \"{}\"\n", user.name, user.id))
     });
     fs::write(&map, whose.collect::<String>()).unwrap();
-    (list, map, secrets.into_iter().map(|secret| (*secret).to_owned()).collect())
+    (list, map, secrets.into_iter().map(str::to_owned).collect())
 }
 
 #[test]

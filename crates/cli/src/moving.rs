@@ -147,7 +147,7 @@ pub async fn export(
     let (mut written, mut next) = (0, TELL_EVERY);
     let page = |users: Vec<(String, Moved)>| {
         written += users.len();
-        tokio::task::block_in_place(|| users.iter().try_for_each(|(user, moved)| writer.user(user, moved)))?;
+        users.iter().try_for_each(|(user, moved)| writer.user(user, moved))?;
         if written >= next {
             next = written + TELL_EVERY;
             teller.progress(format!("{written} users written"));

@@ -84,16 +84,17 @@ impl Engine {
             Ok((id, seed))
         });
         let sealed = sealed.collect::<Result<Vec<_>, EngineError>>()?;
-        let mut ended = self.session_deletions(user).await?;
-        ended.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?);
         let decide = |account: &Account| {
             let known = self.has_all(user, account, moved)?;
             let admission = Admission { author: author.to_owned(), add: mode.add, sealed: sealed.clone(), known };
             Ok::<_, EngineError>(account.arriving(&cx, moved, &admission))
         };
-        if mode.dry_run {
-            return Ok(decide(&self.account(user).await?)?.outcome);
+        let now = decide(&self.account(user).await?)?;
+        if mode.dry_run || now.account.is_none() {
+            return Ok(now.outcome);
         }
+        let mut ended = self.session_deletions(user).await?;
+        ended.extend(self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION]).await?);
         self.transact(user, |account| {
             let transition = decide(account)?;
             let ends = transition.account.is_some() && !moved.authenticators.is_empty();

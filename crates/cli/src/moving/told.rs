@@ -55,7 +55,7 @@ pub fn show(value: Value, json: bool) -> Result<(), Failure> {
             ));
             console::say("Whoever opens it can make everybody's codes. Destroy it once it was imported.");
         }
-        Told::BadLine { line, why } => console::say(&format!("line {line}: {why}")),
+        Told::BadLine { line, why } => console::say(&format!("line {line}: {}", printable(&why))),
         Told::Refused { line, user, why } => console::say(&format!("{} (line {line}): {why}", printable(&user))),
         Told::Imported(Counts { imported, already, refused, bad_lines, dry_run }) => {
             let done = if dry_run { "would be imported" } else { "imported" };
