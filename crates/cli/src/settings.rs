@@ -249,6 +249,7 @@ impl Settings {
                 1..=86_400 => Duration::from_secs(self.upstream_timeout),
                 _ => return Err(Failure::start("upstream_timeout: write a number of seconds from 1 to 86400")),
             },
+            checks: self.state_folder().join("checks"),
         })
     }
 
