@@ -56,7 +56,7 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let upstream = match front {
             Front::Homeserver => None,
-            Front::Gateway => Some(Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?),
+            Front::Gateway => Some(find(&settings).await?),
         };
         if let Some(upstream) = &upstream {
             upstream.server_name().clone_into(&mut settings.server_name);
@@ -66,6 +66,18 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     // What still hashes is given up; the store closes when its last user is gone.
     runtime.shutdown_timeout(GRACE);
     served
+}
+
+/// Asks the upstream who it is.
+async fn find(settings: &Settings) -> Result<Found, Failure> {
+    let found = Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?;
+    found.check_administrator().await.map_err(|error| Failure::because(&error))?;
+    if found.delegates() {
+        tracing::warn!(
+            "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
+        );
+    }
+    Ok(found)
 }
 
 async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failure> {

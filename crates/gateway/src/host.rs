@@ -7,6 +7,7 @@
 //! 3. The real login is sent when everything is proved, with the client's fields and the password that the upstream confirmed
 //!    ([`sealed`](crate::sealed)).
 
+mod administration;
 mod checks;
 mod leftovers;
 mod probe;
@@ -44,6 +45,7 @@ use probe::Turns;
 pub struct Found {
     upstream: Upstream,
     server_name: String,
+    delegates: bool,
     settings: GatewaySettings,
 }
 
@@ -71,17 +73,18 @@ impl Found {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => return Err(GatewayError::NoServerName),
         };
-        if delegates(&upstream).await {
-            tracing::warn!(
-                "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
-            );
-        }
-        Ok(Self { upstream, server_name, settings })
+        let delegates = delegates(&upstream).await;
+        Ok(Self { upstream, server_name, delegates, settings })
     }
 
     /// The part of a Matrix id after the colon.
     pub fn server_name(&self) -> &str {
         &self.server_name
+    }
+
+    /// Does it leave logins to an OAuth 2.0 provider (MSC3861)? Covered is what still goes through `POST /login` and interactive auth.
+    pub fn delegates(&self) -> bool {
+        self.delegates
     }
 }
 
@@ -106,7 +109,7 @@ async fn server_name(upstream: &Upstream) -> Option<String> {
 impl UpstreamHomeserver {
     /// The homeserver that was found.
     pub fn new(found: Found, engine: &Engine) -> Result<Self, GatewayError> {
-        let Found { upstream, server_name, settings } = found;
+        let Found { upstream, server_name, settings, .. } = found;
         let sealed = SealedPasswords::new(Arc::clone(engine.clock()), Arc::clone(engine.random()));
         let folder = settings.checks.clone();
         let checks = Checks::open(upstream.clone(), folder.clone(), engine.clone());
@@ -193,6 +196,18 @@ impl Homeserver for UpstreamHomeserver {
 
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
         self.end_other_sessions(user, keep).await
+    }
+
+    async fn mail_address(&self, user: &str) -> Result<Option<String>, HostError> {
+        self.known_mail_address(user).await
+    }
+
+    async fn send_notice(&self, user: &str, id: &str, text: &str, html: &str) -> Result<bool, HostError> {
+        self.send_server_notice(user, id, text, html).await
+    }
+
+    async fn is_admin(&self, user: &str) -> Result<bool, HostError> {
+        Ok(self.settings.admins.iter().any(|name| self.canonical_user(name).as_deref() == Some(user)))
     }
 
     async fn create_login(&self, user: &str, request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
