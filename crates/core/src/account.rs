@@ -19,6 +19,8 @@ pub use enrollment::{BeginRefused, Confirmation, MAX_AUTHENTICATORS, NewAuthenti
 pub use issued::IssuedOutcome;
 pub use verification::{OpenedSeed, Reservation, ReserveOutcome, SettleOutcome, TotpOutcome};
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -205,9 +207,15 @@ impl Account {
         self.enabled_at
     }
 
-    /// When the set of factors last changed.
+    /// When the set of factors last changed. Every change has a moment of its own.
     pub fn changed_at(&self) -> Option<Timestamp> {
         self.changed_at
+    }
+
+    /// When a change at `now` happens, so that no two have one moment: two in one millisecond, or after the clock was set back, would look
+    /// like one to who remembers the moment.
+    fn changing_at(&self, now: Timestamp) -> Timestamp {
+        self.changed_at.map_or(now, |last| now.max(last.plus(Duration::from_millis(1))))
     }
 
     /// Wrong TOTP codes.
