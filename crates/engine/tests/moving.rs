@@ -121,7 +121,7 @@ async fn an_export_is_audited_for_each_user_before_it_is_passed_on_and_an_import
     let exported = EventKind::Exported { author: author.clone(), recipients: recipients.clone() };
     assert_eq!(kinds(&old, USER).await.last(), Some(&exported));
     let started = EventKind::ExportStarted { author: author.clone(), recipients };
-    assert_eq!(kinds(&old, SERVER).await, [started.clone()]);
+    assert_eq!(kinds(&old, SERVER).await, std::slice::from_ref(&started));
     let all = export(&old).await;
     let finished = EventKind::ExportFinished { author: author.clone(), users: 1 };
     assert_eq!(kinds(&old, SERVER).await, [started.clone(), started, finished]);
