@@ -20,6 +20,7 @@ mod committer;
 mod database;
 mod export;
 mod failure;
+mod look;
 mod migrations;
 mod months;
 mod prepared;
@@ -29,6 +30,7 @@ mod values;
 
 pub use address::{Address, AddressError};
 pub use clock::DatabaseClock;
+pub use look::Look;
 pub use tls::TlsError;
 pub use values::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 

@@ -42,7 +42,7 @@ use matrix_2fa_core::{Event, Timestamp};
 use matrix_2fa_store::{
     Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
 use overlay::prefixed;
@@ -59,7 +59,7 @@ pub struct Options {
     /// Commits that may wait for the committing thread; more than these wait for a place.
     pub queue: usize,
     /// What the journal of records that expire may weigh, in bytes: what is still there beyond that moves to the tree. 1 MiB are about
-    /// 1,800 sessions, for which its index takes half as much memory.
+    /// 1,800 sessions, for which its index takes a third as much memory.
     pub journal_bytes: usize,
     /// What a file of the redo log has before its changes move to the tree, in bytes. While they do, it may become twice as long; there are
     /// two, and what they have is also in memory.
@@ -74,18 +74,12 @@ impl Default for Options {
     }
 }
 
-/// Scans that run at once. Each is on a thread of its own, whose allocator keeps what it once needed: with as many threads as there are
-/// requests a server held a gigabyte of that. They wait for the same disk and the same few cores anyhow.
-const SCANS: usize = 4;
-
 /// A store in a folder. Dropping it finishes what was begun, and frees the folder.
 pub struct SledStore {
     /// `None` only while it is dropped.
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     slot: Arc<Slot>,
-    /// Places for [`SCANS`].
-    scans: Semaphore,
 }
 
 impl SledStore {
@@ -100,7 +94,7 @@ impl SledStore {
             move || reopen::serve(&slot, writer, commands)
         };
         let thread = thread.spawn(run).map_err(|source| OpenError::Thread { source })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), slot, scans: Semaphore::new(SCANS) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), slot })
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Answer<T>) -> Command) -> Result<T, StoreError> {
@@ -123,7 +117,6 @@ impl SledStore {
         &self,
         scan: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _place = self.scans.acquire().await.map_err(unavailable)?;
         let shared = self.slot.shared()?;
         let run = move || {
             let _still = shared.snapshot.read().unwrap_or_else(PoisonError::into_inner);
