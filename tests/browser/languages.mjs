@@ -6,10 +6,14 @@ import { MINUTE, Person, api, app, base, home, run, scan, seen, visitor, wait } 
 
 const EXPECTED = { expected: [400, 401, 403, 404, 409] };
 
+/** A click that leads to another page: to go on before it is there would be to look at the old one. */
+async function goes(page, selector) {
+    await Promise.all([page.waitForNavigation(), page.locator(selector).first().click()]);
+}
+
 async function type(page, fields) {
-    for (const [field, value] of Object.entries(fields)) await page.locator(`#${field}:visible`).fill(value);
-    await page.locator("button[type=submit]:visible").first().click();
-    await page.waitForLoadState();
+    for (const [field, value] of Object.entries(fields)) await page.locator(`#${field}`).fill(value);
+    await goes(page, "button[type=submit]");
 }
 
 const to = (page, place) => page.goto(`${home}/${place}`);
@@ -37,7 +41,7 @@ async function walks(called, page, person) {
     await look("codes");
     await page.goto(home);
     await look("account-on");
-    await page.locator("a[href*='authenticators/']").click();
+    await goes(page, "a[href*='authenticators/']");
     await look("authenticator");
     for (const place of ["new-phone", "recovery", "devices", "off", "authenticators/x"]) {
         await to(page, place);
@@ -52,9 +56,9 @@ async function walks(called, page, person) {
     await look("code");
     await type(page, { code: "000000" });
     await look("code-wrong");
-    await page.locator(".hint a").click();
+    await goes(page, ".hint a");
     await look("recovery-code");
-    await page.locator(".hint a").click();
+    await goes(page, ".hint a");
     await type(page, { code: await person.code() });
     await page.locator("a.button[href*=continue]").waitFor();
     await look("continue");
@@ -68,7 +72,9 @@ async function walks(called, page, person) {
     await page.locator("[data-auth-done]").waitFor();
     await look("confirmed");
     await page.goto(`${base}/_matrix/static/client/login/`);
-    await type(page, { user: person.name, password: person.password });
+    await page.locator("#user").fill(person.name);
+    await page.locator("#password").fill(person.password);
+    await page.locator("button[type=submit]").click();
     await page.locator("#code:visible").waitFor();
     await look("embedded-code");
     await page.goto(`${base}/_matrix-2fa/login/0123456789abcdef`);
@@ -90,10 +96,10 @@ async function names_of_every_kind() {
     const page = await (await visitor(EXPECTED)).newPage();
     await walks("names", page, person);
     await page.goto(home);
-    await page.locator("a[href*='authenticators/']").click();
+    await goes(page, "a[href*='authenticators/']");
     await type(page, { password: person.password, code: await person.code() });
     await page.locator("#name").fill("הטלפון של אבא — שלי");
-    await page.locator("form button").first().click();
+    await goes(page, "form button");
     await page.locator(".note").waitFor();
     await seen(page, "names-right-to-left");
     // The direction of a name ends where the name does.
