@@ -123,3 +123,24 @@ fn of_two_that_set_up_at_once_one_has_the_factor() {
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "the last one counts: {statuses:?}");
     assert_eq!(user.status()["providers"]["m.login.2fa.totp"]["authenticators"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn r37_the_way_in_goes_on_though_every_other_login_ends() {
+    let settings = [("MATRIX_2FA_POLICY", "required"), ("MATRIX_2FA_ENROLLMENT_SIGNS_OUT", "true")];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    let user = server.user();
+    let browser = Browser::new(&server);
+    let page = browser.open(&start(CLIENT));
+    let page = browser.submit(&page, &[("user", &user.name), ("password", &user.password)]);
+    let visit = page.path.clone();
+    let page = browser.submit(&page, &[]).says(200, "Scan the code");
+    let phone = Phone::new(&server, &secret(&page));
+    let page = browser.submit_to(&page, &visit, &[("code", &phone.code())]);
+    codes(&page.says(200, "You are signed out in all your apps"));
+    user.get("account/whoami").is(401);
+    let page = browser.open(&visit).says(200, "Continue to https://app.example.org");
+    let location = browser.get(&page.after("class=\"button\" href=\"")).location().expect("a target");
+    let (_, token) = location.split_once("loginToken=").expect("a token");
+    let login = server.post("login", &json!({ "type": "m.login.token", "token": token })).is(200);
+    user.with_login(&login).get("devices").is(200);
+}

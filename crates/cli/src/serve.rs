@@ -125,8 +125,8 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     let module = settings.module(address)?;
     let (two_factor, routes, upstream, told) = match upstream {
         Some(found) => {
-            let (clock, random) = (Arc::clone(engine.clock()), Arc::clone(engine.random()));
-            let upstream = Arc::new(UpstreamHomeserver::new(found, clock, random));
+            let upstream = UpstreamHomeserver::new(found, &engine).map_err(|error| Failure::because(&error))?;
+            let upstream = Arc::new(upstream);
             let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
             let told = Arc::clone(&upstream) as Arc<dyn Homeserver>;
             let routes = matrix_2fa_gateway::app(Arc::clone(&upstream), Arc::clone(&two_factor));
@@ -158,6 +158,14 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
         tokio::spawn(time_source::watch(source));
     }
     let health = numbers::health(Arc::clone(&store));
+    let ender = {
+        let upstream = upstream.clone();
+        tokio::spawn(async move {
+            if let Some(upstream) = upstream {
+                upstream.end_what_was_cut_short().await;
+            }
+        })
+    };
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), upstream, two_factor));
     let routes = routes.merge(clock_routes).merge(health);
     let stop = stop_signal()?;
@@ -169,7 +177,7 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
+    for task in [sweeper, ender, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
         task.abort();
         let _ = task.await;
     }

@@ -254,6 +254,7 @@ impl Settings {
                 1..=86_400 => Duration::from_secs(self.upstream_timeout),
                 _ => return Err(Failure::start("upstream_timeout: write a number of seconds from 1 to 86400")),
             },
+            checks: self.state_folder().join("checks"),
             admin_token: match &self.upstream_admin_token_file {
                 Some(file) => Some(AdminToken::new(read_token("upstream_admin_token_file", file)?)),
                 None => None,

@@ -1,12 +1,14 @@
 //! [`UpstreamHomeserver`]: the module's view of a homeserver that only speaks HTTP.
 //!
 //! 1. Who asks: the upstream's `whoami`, afresh each time.
-//! 2. A password is checked by a *probe*: a login under our display name whose device the upstream makes newly, and that is logged out at once.
-//!    The user is who the answer says. A client that hangs up meanwhile changes nothing: a probe runs to its end.
+//! 2. A password is checked by a *probe*: a login under our display name, on a new device whose id we chose, that is logged out at once.
+//!    The user is who the answer says. A client that hangs up meanwhile changes nothing: a probe runs to its end. So does one that a
+//!    `kill -9` cut short, after the next start ([`checks`]).
 //! 3. The real login is sent when everything is proved, with the client's fields and the password that the upstream confirmed
 //!    ([`sealed`](crate::sealed)).
 
 mod administration;
+mod checks;
 mod leftovers;
 mod probe;
 mod sessions;
@@ -17,10 +19,9 @@ use async_trait::async_trait;
 use http::{Method, StatusCode, request::Parts};
 use matrix_2fa::{
     ApiError,
-    engine::Random,
+    engine::Engine,
     homeserver::{Homeserver, HostError, Requester, RequesterKind},
 };
-use matrix_2fa_core::Clock;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 
+use checks::Checks;
 use leftovers::Leftovers;
 pub(crate) use probe::Probe;
 use probe::Turns;
@@ -54,6 +56,7 @@ pub struct UpstreamHomeserver {
     pub(crate) sealed: SealedPasswords,
     server_name: String,
     turns: Turns,
+    checks: Checks,
     leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<Answer>>,
@@ -105,23 +108,32 @@ async fn server_name(upstream: &Upstream) -> Option<String> {
 
 impl UpstreamHomeserver {
     /// The homeserver that was found.
-    pub fn new(found: Found, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+    pub fn new(found: Found, engine: &Engine) -> Result<Self, GatewayError> {
         let Found { upstream, server_name, settings, .. } = found;
-        let sealed = SealedPasswords::new(clock, random);
-        Self {
+        let sealed = SealedPasswords::new(Arc::clone(engine.clock()), Arc::clone(engine.random()));
+        let folder = settings.checks.clone();
+        let checks = Checks::open(upstream.clone(), folder.clone(), engine.clone());
+        let checks = checks.map_err(|source| GatewayError::Folder { folder, source })?;
+        Ok(Self {
             upstream,
             settings,
             sealed,
             server_name,
             turns: Turns::default(),
+            checks,
             leftovers: Leftovers::default(),
             refusal: Mutex::default(),
-        }
+        })
     }
 
     /// The upstream's answer to a wrong password, as a client would get it from there.
     pub(crate) fn refusal(&self) -> Option<Answer> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends what password checks that were cut short left at the upstream: at once, and again and again. Spawn it; it never returns.
+    pub async fn end_what_was_cut_short(&self) {
+        self.checks.end_all().await;
     }
 
     /// Lets go of what is too old. Call it every minute.

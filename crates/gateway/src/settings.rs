@@ -15,6 +15,8 @@ pub struct GatewaySettings {
     pub opened: crate::Opened,
     /// How long the upstream may be silent.
     pub upstream_timeout: std::time::Duration,
+    /// A folder of this process alone, for notes of password checks under way.
+    pub checks: std::path::PathBuf,
     /// An access token of an administrator of the upstream, if it has Synapse's admin API: mail addresses and server notices are there.
     pub admin_token: Option<AdminToken>,
     /// Users who administrate, by name, for groups of administrators.
@@ -60,6 +62,15 @@ pub enum GatewayError {
         given: String,
         /// What the upstream says.
         upstream: String,
+    },
+    /// The folder of [`GatewaySettings::checks`] cannot be made.
+    #[error("the folder {} cannot be made", .folder.display())]
+    Folder {
+        /// Where.
+        folder: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// Nobody says the name.
     #[error(

@@ -27,7 +27,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 const tools = document.querySelector(".tools");
 if (tools) {
   const codes = Array.from(document.querySelectorAll("#codes code"), (code) => code.textContent);
-  const text = [...document.querySelectorAll(".sheet h1, .who")].map((line) => line.textContent).concat("", codes, "").join("\n");
+  const text = [...document.querySelectorAll(".sheet h1, .who")].map((line) => line.textContent.replaceAll("\u00ad", "")).concat("", codes, "").join("\n");
   tools.querySelector("[data-copy]").addEventListener("click", async () => {
     await navigator.clipboard.writeText(codes.join("\n") + "\n");
     document.getElementById("copied").textContent = tools.dataset.copied;
@@ -87,8 +87,19 @@ if (login) {
       const answer = await response.json();
       if (response.ok) {
         login.hidden = true;
-        window.matrixLogin.onLogin(answer);
-        tell(login.dataset.done);
+        const hand_over = () => {
+          window.matrixLogin.onLogin(answer);
+          document.getElementById("done").hidden = false;
+        };
+        // Who has no recovery code left reads it before the app takes over.
+        const renew = document.getElementById("renew");
+        renew.hidden = answer["org.matrix.msc1998.two_factor"]?.recovery_remaining !== 0;
+        if (renew.hidden) hand_over();
+        else renew.querySelector("button").focus();
+        renew.querySelector("button").onclick = () => {
+          renew.hidden = true;
+          hand_over();
+        };
       } else if (response.status === 401 && answer.session) {
         if (session) tell(login.dataset.wrongCode);
         const stages = answer.flows.flatMap((flow) => flow.stages);
