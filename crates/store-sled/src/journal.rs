@@ -11,13 +11,13 @@ mod item;
 pub use item::{Writer, item, items, stored};
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    ops::Bound,
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::Version;
+use matrix_2fa_store::{Kind, Version};
 
 use crate::{keys, log::Pointer, values::Head};
 use blocks::Blocks;
@@ -49,10 +49,12 @@ pub struct Change {
 #[derive(Debug, Default)]
 pub struct Journal {
     places: HashMap<Place, Entry>,
-    /// As [`keys::of_user`].
-    by_user: BTreeSet<Box<[u8]>>,
-    by_expiry: BTreeSet<(Timestamp, Place)>,
+    /// By a hash of the owner. Numbers are compared where they lie; names would be looked up in memory that is cold, at every step of every
+    /// search, by the one thread that commits.
+    by_owner: BTreeMap<(u64, Pointer), Place>,
+    by_expiry: BTreeMap<(Timestamp, Pointer), Place>,
     blocks: Blocks,
+    hash: RandomState,
 }
 
 impl Journal {
@@ -65,13 +67,21 @@ impl Journal {
         self.places.get(place)
     }
 
-    /// The records of a user that [`keys::all_of_user`] makes this prefix of, by key: what follows the prefix, and where it lies.
-    pub fn of_user(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Pointer)> {
-        let mine = self
-            .by_user
-            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
-            .map_while(|key| key.strip_prefix(prefix));
-        mine.filter_map(|key| Some((key.to_vec(), self.get(&keys::place_of_user(prefix, key))?.at))).collect()
+    /// The records of this kind that belong to a user: their keys, and where they lie.
+    pub fn of_user(&self, kind: Kind, user: &str) -> Vec<(Vec<u8>, Pointer)> {
+        let of_kind = keys::all_of_kind(kind);
+        let owner = self.owner(user);
+        let hashed_alike = self.by_owner.range((owner, Pointer::default())..=(owner, Pointer::LAST));
+        let mine = hashed_alike.filter_map(|((_, at), place)| {
+            let key = place.strip_prefix(keys::place(&of_kind))?;
+            let entry = self.get(place)?;
+            (entry.user.as_deref() == Some(user)).then(|| (key.to_vec(), *at))
+        });
+        mine.collect()
+    }
+
+    fn owner(&self, user: &str) -> u64 {
+        self.hash.hash_one(user)
     }
 
     /// The first `limit` records whose place begins with `prefix` and comes after `after`, in order. Looks at all there are: for work that
@@ -94,7 +104,8 @@ impl Journal {
 
     /// The first `limit` records that expire at or before `now`.
     pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Place)> {
-        self.by_expiry.iter().take_while(|(at, _)| *at <= now).take(limit).cloned().collect()
+        let due = self.by_expiry.iter().take_while(|((at, _), _)| *at <= now).take(limit);
+        due.map(|((at, _), place)| (*at, Arc::clone(place))).collect()
     }
 
     /// The oldest block, if the journal has grown too heavy: what is left of it must move to the tree.
@@ -109,20 +120,23 @@ impl Journal {
 
     /// Does what an item says. Items come in their order.
     pub fn apply(&mut self, Change { place, block, entry }: Change) {
-        if let Some(before) = self.places.remove(&place) {
+        let before = match entry {
+            Some(entry) => {
+                if let Some(user) = &entry.user {
+                    self.by_owner.insert((self.owner(user), entry.at), Arc::clone(&place));
+                }
+                self.by_expiry.insert((entry.expires_at, entry.at), Arc::clone(&place));
+                self.blocks.keep(block);
+                self.places.insert(place, entry)
+            }
+            None => self.places.remove(&place),
+        };
+        if let Some(before) = before {
             if let Some(user) = &before.user {
-                self.by_user.remove(keys::of_user(&place, user).as_slice());
+                self.by_owner.remove(&(self.owner(user), before.at));
             }
-            self.by_expiry.remove(&(before.expires_at, Arc::clone(&place)));
+            self.by_expiry.remove(&(before.expires_at, before.at));
             self.blocks.supersede(before.at.seq(), block);
-        }
-        if let Some(entry) = entry {
-            if let Some(user) = &entry.user {
-                self.by_user.insert(keys::of_user(&place, user).into());
-            }
-            self.by_expiry.insert((entry.expires_at, Arc::clone(&place)));
-            self.blocks.keep(block);
-            self.places.insert(place, entry);
         }
     }
 
@@ -133,9 +147,8 @@ impl Journal {
 }
 
 impl Entry {
-    /// What the committing thread compares.
+    /// What the committing thread compares. Whose it is says the index of the journal.
     pub fn head(&self) -> Head {
-        let user = self.user.as_deref().map(str::to_owned);
-        Head { version: self.version, expires_at: Some(self.expires_at), user, journaled: true }
+        Head { version: self.version, expires_at: Some(self.expires_at), user: None, journaled: true }
     }
 }
