@@ -18,6 +18,8 @@ pub(crate) async fn run(data: &Path, users: usize) -> Result<(), Failure> {
     let bench = Bench::over(data, store, clock).await?;
     let empty = resident()?;
     make(&bench.engine, users, What::Account).await?;
+    // What was read stays in memory too, as far as it may; a session is not to pay for that.
+    make(&bench.engine, users, What::Reading).await?;
     let accounts = resident()?;
     make(&bench.engine, users, What::Session).await?;
     let sessions = resident()?;
@@ -33,6 +35,7 @@ pub(crate) async fn run(data: &Path, users: usize) -> Result<(), Failure> {
 #[derive(Clone, Copy)]
 enum What {
     Account,
+    Reading,
     Session,
 }
 
@@ -45,6 +48,7 @@ async fn make(engine: &Engine, users: usize, what: What) -> Result<(), Failure> 
                 let user = format!("@u{number}:localhost");
                 match what {
                     What::Account => drop(seed::enroll(&engine, &user).await?),
+                    What::Reading => drop(seed::read(&engine, &user).await?),
                     What::Session => drop(seed::begin(&engine, &user).await?),
                 }
             }

@@ -77,13 +77,16 @@ where
     Ok(done)
 }
 
-/// A login whose password stage is passed: its session. That stage reads the user and the account, as here.
+/// A login whose password stage is passed: its session.
 pub(crate) async fn begin(engine: &Engine, user: &str) -> Result<String, Failure> {
-    let (found, account) = (engine.store().record(USER, user).await?, engine.account(user).await?);
-    if found.is_none() || !account.is_enrolled() {
-        return Err("nobody to log in".into());
-    }
+    read(engine, user).await?;
     Ok(engine.open_session(session(engine, user)).await?.id)
+}
+
+/// What the password stage reads: the user and the account.
+pub(crate) async fn read(engine: &Engine, user: &str) -> Result<(), Failure> {
+    let (found, account) = (engine.store().record(USER, user).await?, engine.account(user).await?);
+    if found.is_some() && account.is_enrolled() { Ok(()) } else { Err("nobody to log in".into()) }
 }
 
 /// A user with an authenticator.
