@@ -5,6 +5,7 @@ mod doors;
 mod guarded;
 mod identical;
 mod login;
+mod notices;
 mod pages;
 mod policies;
 

@@ -76,6 +76,14 @@ export class Person {
         const confirmed = await this.api("POST", "account/two-factor/totp/confirm", { id: begun.body.id, token: await another.code() });
         assert.equal(confirmed.status, 200, JSON.stringify(confirmed.body));
     }
+    /** Logs in with this many recovery codes. */
+    async spends(many) {
+        for (const token of this.recovery.slice(0, many)) {
+            const { session } = (await api("POST", "login", { body: this.stage() })).body;
+            const login = await api("POST", "login", { body: { auth: { type: "m.login.2fa.recovery", session, token } } });
+            assert.equal(login.status, 200, JSON.stringify(login.body));
+        }
+    }
     /** A code that was never shown before. */
     async code() {
         const present = Math.floor((await clock()) / STEP_MS);

@@ -66,11 +66,7 @@ async function waits_and_locks() {
 /** The last recovery code is spent: new ones before anything else. */
 async function renews_on_the_way_in() {
     const person = await Person.enrolled("hugo");
-    for (const code of person.recovery) {
-        const session = (await api("POST", "login", { body: person.stage() })).body.session;
-        const auth = { type: "m.login.2fa.recovery", session, token: code };
-        assert.equal((await api("POST", "login", { body: { auth } })).status, 200);
-    }
+    await person.spends(10);
     const page = await opened(app, person);
     await fill(page, { [CODE]: await person.code() });
     await titled(page, "No recovery code is left");
@@ -81,6 +77,25 @@ async function renews_on_the_way_in() {
     await link(page, "I saved them");
     await titled(page, "Almost there");
     await seen(page, "continue-app");
+}
+
+/** In an app's web view the last code lets in, and the page says what that means before the app takes over. */
+async function reads_that_no_code_is_left() {
+    const person = await Person.enrolled("hedi");
+    await person.spends(9);
+    const page = await (await visitor({ expected: [401] })).newPage();
+    await page.goto(`${base}/_matrix/static/client/login/`);
+    await page.evaluate(() => (window.matrixLogin.onLogin = (answer) => (window.answer = answer)));
+    await fill(page, names(person));
+    await fill(page, { [`${CODE}, or a recovery code`]: person.recovery[9] });
+    await page.getByText("No recovery code is left").waitFor();
+    await seen(page, "embedded-renew");
+    assert.equal(await page.evaluate(() => window.answer), undefined);
+    await button(page, "Go on to the app");
+    assert.equal(await page.evaluate(() => window.answer.user_id), person.id);
+    await seen(page, "embedded-done");
+    // So many logins of one address: the next ones are to be let through.
+    await wait(MINUTE);
 }
 
 async function changes_what_it_should_not() {
@@ -242,6 +257,7 @@ try {
         shows_whose_it_is,
         waits_and_locks,
         renews_on_the_way_in,
+        reads_that_no_code_is_left,
         changes_what_it_should_not,
         has_many_and_comes_late,
         confirms_everywhere,

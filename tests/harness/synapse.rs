@@ -2,11 +2,13 @@
 //! for the end of its input, which is the end of this process however it comes, and tidies up.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write as _},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::LazyLock,
 };
+
+use serde_json::{Value, json};
 
 use super::process::client_tool;
 
@@ -39,6 +41,7 @@ rc_joins: {local: *high, remote: *high}
 rc_invites: {per_room: *high, per_user: *high, per_issuer: *high}
 app_service_config_files: ["bridge.yaml"]
 jwt_config: {enabled: true, secret: "jwt secret", algorithm: HS256}
+server_notices: {system_mxid_localpart: notices, room_name: "Notices"}
 "#;
 
 /// An application service, for whom some doors are other doors.
@@ -106,5 +109,26 @@ impl Synapse {
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The access token of a new administrator, registered with the shared secret.
+    pub fn administrator(&self, name: &str) -> String {
+        let url = format!("{}/_synapse/admin/v1/register", self.url());
+        let client = reqwest::blocking::Client::new();
+        let nonce: Value = client.get(&url).send().expect("Synapse answers").json().expect("JSON");
+        let nonce = nonce["nonce"].as_str().expect("a nonce");
+        let mut hmac = Command::new("openssl")
+            .args(["dgst", "-sha1", "-hmac", "shared", "-r"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("openssl is installed");
+        let signed = format!("{nonce}\0{name}\0password\0admin");
+        hmac.stdin.take().expect("piped").write_all(signed.as_bytes()).expect("it reads");
+        let mac = String::from_utf8(hmac.wait_with_output().expect("ends").stdout).expect("text");
+        let mac = mac.split(' ').next().expect("a digest");
+        let body = json!({ "nonce": nonce, "username": name, "password": "password", "admin": true, "mac": mac });
+        let made: Value = client.post(&url).json(&body).send().expect("Synapse answers").json().expect("JSON");
+        made["access_token"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
     }
 }

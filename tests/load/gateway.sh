@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the gateway costs on the way, against nginx before the same upstream, in one run on one machine: requests a second and latency of a
-# small answer, memory while a gigabyte goes up and down, memory of idle long polls.
+# small answer, memory while a gigabyte goes up and down, memory of idle long polls. The gateway runs without huge pages, as docs/gateway.md advises.
 #
 #   tests/load/gateway.sh [seconds] [connections]
 #
@@ -8,10 +8,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-3} connections=${2:-64} rounds=3
-for program in nginx wrk curl python3 taskset; do
-  command -v "$program" >/dev/null || { echo "$program is missing: install it (on Debian: the package of that name, or util-linux)" >&2; exit 2; }
+for tool in nginx wrk curl python3 taskset; do
+  command -v "$tool" >/dev/null || { echo "$tool is missing: install it (on Debian: the package of that name, or util-linux)" >&2; exit 2; }
 done
-cargo build --quiet --release -p matrix-2fa-cli
+# MATRIX_2FA may name a program that is built already.
+program=${MATRIX_2FA:-target/release/matrix-2fa}
+[ -n "${MATRIX_2FA:-}" ] || cargo build --quiet --release -p matrix-2fa-cli
 work=$(mktemp -d) pids=()
 stop() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; wait 2>/dev/null || true; rm -rf "$work"; }
 trap stop EXIT
@@ -42,7 +44,7 @@ start_nginx 0 proxy "listen 127.0.0.1:$proxy backlog=4096;
 # gateway NAME UPSTREAM: starts one on core 0; its process is $gateway, its address $url.
 start_gateway() {
   mkfifo "$work/$1.out"
-  taskset -c 0 target/release/matrix-2fa gateway --listen 127.0.0.1:0 --server-name example.org --upstream "$2" \
+  MIMALLOC_ALLOW_THP=0 taskset -c 0 "$program" gateway --listen 127.0.0.1:0 --server-name example.org --upstream "$2" \
     --data "$work/$1" --trusted-proxies none --log error >"$work/$1.out" & gateway=$!; pids+=("$gateway")
   read -r line <"$work/$1.out"; url=${line##* }
 }

@@ -16,7 +16,8 @@ use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewReco
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::Failure;
+/// Whatever went wrong.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Users who are made at the same time.
 const AT_ONCE: usize = 64;
@@ -75,6 +76,24 @@ where
         done.push(one??);
     }
     Ok(done)
+}
+
+/// Makes `users` users with an authenticator: @u0000000:localhost and so on.
+pub(crate) async fn everybody(engine: &Engine, users: usize) -> Result<(), Failure> {
+    let mut tasks = JoinSet::new();
+    for part in 0..64 {
+        let engine = engine.clone();
+        tasks.spawn(async move {
+            for number in (part..users).step_by(64) {
+                enroll(&engine, &format!("@u{number:07}:localhost")).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
+    while let Some(part) = tasks.join_next().await {
+        part??;
+    }
+    Ok(())
 }
 
 /// A login whose password stage is passed: its session.

@@ -46,6 +46,35 @@ fn the_password_alone_pushes_out_no_sign_in_of_the_owner() {
     signed_in.open(HOME).says(200, "On: signing in needs");
 }
 
+/// Twenty addresses with the right password, and the owner's sign-in was gone between password and code.
+#[test]
+fn the_password_alone_pushes_out_no_browser_that_is_known() {
+    let Some(server) = behind_a_proxy() else { return };
+    let user = server.enrolled_user();
+    let browser = browser_at(&server, OWNER);
+    let sign_in = |browser: &Browser| {
+        let page = browser.open(&start(CLIENT));
+        browser.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Enter your code")
+    };
+    let page = sign_in(&browser);
+    browser.submit(&page, &[("code", &user.phone.code())]).says(200, "Continue to");
+    let known =
+        browser.cookies.borrow().iter().find(|(name, _)| name.contains("seen-")).map(|(n, v)| (n.clone(), v.clone()));
+    let (name, value) = known.expect("the browser keeps that it is known");
+    assert!(!name.contains(&user.name) && !value.contains(&user.name));
+    let page = sign_in(&browser);
+    // It is worth nothing but room, to nobody else, and not when it was changed.
+    let others = browser_at(&server, "192.0.2.99");
+    others.cookies.borrow_mut().insert(name.clone(), value.replacen('.', ".0", 1));
+    let strange = sign_in(&others);
+    server.advance(1);
+    for n in 0..20 {
+        gives_the_password(&server, &format!("203.0.113.{n}"), &user);
+    }
+    browser.submit(&page, &[("code", &user.phone.code())]).says(200, "Continue to");
+    others.submit(&strange, &[("code", &user.phone.code())]).says(400, "This page is over");
+}
+
 #[test]
 fn a_browser_keeps_the_newest_eight_visits() {
     let server = Server::start();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, R0, RECOVERY, Server, TOTP, auth, stage, with};
+use crate::harness::{Answer, PASSWORD, R0, RECOVERY, Server, TOTP, auth, stage, with};
 
 #[test]
 fn flows_are_the_same_for_everybody() {
@@ -254,4 +254,29 @@ fn a_login_wants_no_content_type() {
     let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
     let response = client.post(url).body(user.password_stage().to_string()).send().unwrap();
     assert_eq!(response.status().as_u16(), 200);
+}
+
+/// Who spent the last recovery code on a login was told so on pages only: not through the API, and not with the code in one field.
+#[test]
+fn r44_every_login_is_told_how_few_recovery_codes_are_left() {
+    let user = Server::start().enrolled_user();
+    let told = |login: &Answer| login["org.matrix.msc1998.two_factor"].clone();
+    for place in 0..9 {
+        let login = user.login_with(user.recovery_stage(place)).is(200);
+        let left = told(&login)["recovery_remaining"].as_u64();
+        assert_eq!(left, Some(9 - place as u64).filter(|left| *left <= 3), "{login}");
+    }
+    // The last one, in one field.
+    let field = format!("{} {}", user.password, user.recovery[9]);
+    let login = user.server.post("login", &with(&user.password_stage(), &json!({ "password": field }))).is(200);
+    assert_eq!(told(&login)["recovery_remaining"], 0, "{login}");
+    assert!(told(&login)["manage_url"].as_str().is_some_and(|url| url.ends_with("/_matrix-2fa/account")), "{login}");
+    // And the next login, which is made in the commit of its code.
+    let login = user.login_with(user.totp()).is(200);
+    assert_eq!(told(&login)["recovery_remaining"], 0, "{login}");
+    user.with_login(&login).get("account/whoami").is(200);
+    // New codes, and there is nothing to tell.
+    user.prove("POST", "account/two-factor/recovery", &json!({})).is(200);
+    let login = user.login_with(user.totp()).is(200);
+    assert!(told(&login).is_null(), "{login}");
 }

@@ -1,7 +1,7 @@
 //! `matrix-2fa check`: everything that a server should be told before its users find out. A line for each thing, and exit code 1 if
 //! something is wrong. It changes nothing, and a server that runs over the store looks into it itself.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+mod surroundings;
 
 use matrix_2fa_core::{
     Account, Params,
@@ -17,7 +17,7 @@ use crate::{
     data::Data,
     failure::{Failure, chain},
     settings::{Flags, Settings},
-    storage, time_source,
+    time_source,
 };
 
 /// Accounts that are looked at in one step.
@@ -81,20 +81,6 @@ impl Report {
         self.lines.push(Line { ok: false, what: what.to_owned(), finding: finding.to_owned() });
     }
 
-    /// What can be said without opening the store.
-    async fn surroundings(&mut self, settings: &Settings) {
-        self.ok("limits", &settings.odds_in_words());
-        self.proxies(settings);
-        self.modes(settings);
-        if settings.database.is_some() {
-            self.ok(
-                "database",
-                "its clock is the one that counts; its own settings, backups and replicas are not looked at",
-            );
-        }
-        self.clock(settings.time_source.as_deref()).await;
-    }
-
     async fn store(&mut self, settings: &Settings) -> Result<(), Failure> {
         match open(settings).await {
             Ok(engine) => {
@@ -105,51 +91,6 @@ impl Report {
             Err(failure) => self.wrong("store", &failure.to_string()),
         }
         Ok(())
-    }
-
-    fn proxies(&mut self, settings: &Settings) {
-        if settings.trusted_proxies.is_none() && settings.listen.ip().is_loopback() {
-            self.ok(
-                "proxies",
-                "this server listens on loopback and trusts no proxy: no limit by address; set trusted_proxies if one is before it",
-            );
-        } else {
-            self.ok("proxies", &format!("{} trusted", settings.proxies().trusted.len()));
-        }
-    }
-
-    fn modes(&mut self, settings: &Settings) {
-        let mut exposed = Vec::new();
-        let keys = settings.key_folder();
-        let files = fs::read_dir(&keys).into_iter().flatten().flatten().map(|file| file.path()).collect::<Vec<_>>();
-        let store = settings.database.is_none().then(|| storage::folder(settings));
-        for path in [settings.data.clone(), keys].into_iter().chain(store).chain(files) {
-            match fs::metadata(&path) {
-                Ok(found) if found.permissions().mode() & 0o077 != 0 => {
-                    exposed.push(format!("{} (mode {:03o})", path.display(), found.permissions().mode() & 0o777));
-                }
-                Ok(_) => {}
-                Err(error) => exposed.push(format!("{}: {error}", path.display())),
-            }
-        }
-        if exposed.is_empty() {
-            self.ok("folders", "for their owner alone");
-        } else {
-            self.wrong("folders", &format!("others can get at it: {}", exposed.join(", ")));
-        }
-    }
-
-    async fn clock(&mut self, source: Option<&str>) {
-        let Some(source) = source else {
-            return self.ok("clock", "not compared: there is no time_source");
-        };
-        match time_source::behind(source).await {
-            Ok(seconds) if seconds.abs() <= time_source::FAR.as_secs_f64() => {
-                self.ok("clock", &format!("{seconds:.1} s behind {source} (negative: ahead)"));
-            }
-            Ok(seconds) => self.wrong("clock", &format!("{seconds:.1} s behind {source} (negative: ahead)")),
-            Err(error) => self.wrong("clock", &error),
-        }
     }
 
     /// Opens every seed, and asks every account when its last code came.

@@ -1,6 +1,6 @@
 //! Who delivers notices, by the settings: mail, and messages through the homeserver. And where users get their mail.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt, process::Stdio, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -34,8 +34,13 @@ pub fn courier(
     two_factor: &TwoFactor,
     host: &Arc<dyn Homeserver>,
 ) -> Result<Option<Courier>, Failure> {
+    somebody_knows(settings)?;
     let mut ways: Vec<Box<dyn Way>> = Vec::new();
-    if let Some(mail) = mail(settings, host)? {
+    let book: Arc<dyn AddressBook> = match settings.mail_addresses.clone() {
+        Addresses::Homeserver => Arc::new(HostAddresses(Arc::clone(host))),
+        other => Arc::new(Lookup(other)),
+    };
+    if let Some(mail) = mail(settings, book)? {
         ways.push(Box::new(mail));
     }
     if settings.matrix_notices {
@@ -49,15 +54,44 @@ pub fn courier(
     Ok((!ways.is_empty()).then(|| Courier::new(two_factor.engine().clone(), ways, letters)))
 }
 
-/// The way by mail.
-pub fn mail(settings: &Settings, host: &Arc<dyn Homeserver>) -> Result<Option<Mail>, Failure> {
+/// The way by mail, if there is a server that takes it.
+fn mail(settings: &Settings, book: Arc<dyn AddressBook>) -> Result<Option<Mail>, Failure> {
     let Some(server) = settings.mail_server()? else { return Ok(None) };
-    let book: Arc<dyn AddressBook> = match settings.mail_addresses.clone() {
-        Addresses::Homeserver => Arc::new(HostAddresses(Arc::clone(host))),
-        other => Arc::new(Lookup(other)),
-    };
     let mail = Mail::new(server, &settings.mail_from(), book);
     mail.map(Some).map_err(|error| Failure::start(format!("mail_server, mail_from: {}", chain(&error))))
+}
+
+/// Does the mail server take our user and password, and is there whoever knows addresses? Nothing is sent. `None`: there is no mail.
+pub async fn try_out(settings: &Settings) -> Option<Result<(), Failure>> {
+    let mail = mail(settings, Arc::new(Lookup(settings.mail_addresses.clone()))).transpose()?;
+    let tried = async {
+        mail?.try_out().await.map_err(|error| Failure::run(format!("mail_server: {}", chain(&error))))?;
+        match &settings.mail_addresses {
+            Addresses::Command(program) => {
+                let found = std::fs::metadata(program);
+                let bad = |why: &str| Failure::run(format!("mail_addresses: {}: {why}", program.display()));
+                let mode = found.map_err(|error| bad(&error.to_string()))?.permissions().mode();
+                if mode & 0o111 == 0 { Err(bad("it is not executable")) } else { Ok(()) }
+            }
+            _ => somebody_knows(settings),
+        }
+    };
+    Some(tried.await)
+}
+
+/// Notices that nobody can deliver are none.
+fn somebody_knows(settings: &Settings) -> Result<(), Failure> {
+    let homeserver_knows = settings.upstream.is_some() && settings.upstream_admin_token_file.is_some();
+    let needs = "only a homeserver behind the gateway can do that, with upstream_admin_token_file";
+    if settings.mail_server.is_some() && settings.mail_addresses == Addresses::Homeserver && !homeserver_knows {
+        return Err(Failure::start(format!(
+            "mail_addresses: say where users get mail, for example {{localpart}}@example.org (\"homeserver\": {needs})"
+        )));
+    }
+    if settings.matrix_notices && !homeserver_knows {
+        return Err(Failure::start(format!("matrix_notices: {needs}")));
+    }
+    Ok(())
 }
 
 /// Addresses that the operator knows.

@@ -16,7 +16,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::{
+    connections,
     failure::{Failure, chain},
+    proxies::Proxies,
     settings::Settings,
 };
 
@@ -76,11 +78,7 @@ pub async fn serve(listener: TcpListener, handle: PrometheusHandle, engine: Engi
     metrics::gauge!(GUESS_PROBABILITY).set(settings.odds().per_year);
     let routes =
         Router::new().route("/metrics", get(show)).with_state(handle.clone()).merge(health(Arc::clone(engine.store())));
-    let serving = async {
-        if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "the listener for numbers is closed");
-        }
-    };
+    let serving = connections::serve(listener, routes, Proxies::default(), std::future::pending(), Duration::ZERO);
     let tidying = async {
         loop {
             tokio::time::sleep(UPKEEP).await;

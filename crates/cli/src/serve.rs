@@ -56,7 +56,7 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let upstream = match front {
             Front::Homeserver => None,
-            Front::Gateway => Some(Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?),
+            Front::Gateway => Some(find(&settings).await?),
         };
         if let Some(upstream) = &upstream {
             upstream.server_name().clone_into(&mut settings.server_name);
@@ -66,6 +66,18 @@ pub fn run(flags: &Flags, front: Front) -> Result<(), Failure> {
     // What still hashes is given up; the store closes when its last user is gone.
     runtime.shutdown_timeout(GRACE);
     served
+}
+
+/// Asks the upstream who it is.
+async fn find(settings: &Settings) -> Result<Found, Failure> {
+    let found = Found::find(settings.gateway()?).await.map_err(|error| Failure::because(&error))?;
+    found.check_administrator().await.map_err(|error| Failure::because(&error))?;
+    if found.delegates() {
+        tracing::warn!(
+            "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
+        );
+    }
+    Ok(found)
 }
 
 async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failure> {
@@ -101,8 +113,8 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     let module = settings.module(address)?;
     let (two_factor, routes, upstream, told) = match upstream {
         Some(found) => {
-            let (clock, random) = (Arc::clone(engine.clock()), Arc::clone(engine.random()));
-            let upstream = Arc::new(UpstreamHomeserver::new(found, clock, random));
+            let upstream = UpstreamHomeserver::new(found, &engine).map_err(|error| Failure::because(&error))?;
+            let upstream = Arc::new(upstream);
             let two_factor = TwoFactor::new(engine, Arc::clone(&upstream) as Arc<_>, module);
             let told = Arc::clone(&upstream) as Arc<dyn Homeserver>;
             let routes = matrix_2fa_gateway::app(Arc::clone(&upstream), Arc::clone(&two_factor));
@@ -134,6 +146,14 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
         tokio::spawn(time_source::watch(source));
     }
     let health = numbers::health(Arc::clone(&store));
+    let ender = {
+        let upstream = upstream.clone();
+        tokio::spawn(async move {
+            if let Some(upstream) = upstream {
+                upstream.end_what_was_cut_short().await;
+            }
+        })
+    };
     let sweeper = tokio::spawn(sweep(store, Arc::clone(&host), upstream, two_factor));
     let routes = routes.merge(clock_routes).merge(health);
     let stop = stop_signal()?;
@@ -145,7 +165,7 @@ async fn serve(settings: &Settings, upstream: Option<Found>) -> Result<(), Failu
     clock::WARNING.into_iter().for_each(console::warn);
     console::say(&format!("matrix-2fa is ready: http://{address}"));
     connections::serve(listener, routes, settings.proxies(), stopping, GRACE).await;
-    for task in [sweeper, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
+    for task in [sweeper, ender, upkeep, control, reloads, courier, numbers].into_iter().chain(administrators) {
         task.abort();
         let _ = task.await;
     }

@@ -10,6 +10,7 @@ mod notices;
 mod pages;
 #[cfg(test)]
 mod random;
+mod secret_file;
 mod secret_url;
 
 pub use flags::{DataFlags, Flags};
@@ -17,6 +18,7 @@ pub use merge::in_force;
 #[cfg(test)]
 pub use merge::takes;
 pub use notices::Addresses;
+pub use secret_file::read_token;
 pub use secret_url::{DatabaseUrl, MailUrl};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -27,7 +29,7 @@ use limits::{LockAt, Span};
 use matrix_2fa::AddressLimit;
 use matrix_2fa_core::{Policy, Rules, StagePrefix};
 use matrix_2fa_engine::{AlarmSettings, EngineSettings};
-use matrix_2fa_gateway::{GatewaySettings, Opened};
+use matrix_2fa_gateway::{AdminToken, GatewaySettings, Opened};
 use matrix_2fa_homeserver::HomeserverSettings;
 use networks::Networks;
 use serde::Deserialize;
@@ -89,6 +91,8 @@ pub struct Settings {
     #[serde(default)]
     pub upstream: Option<String>,
     pub upstream_timeout: u64,
+    #[serde(default)]
+    pub upstream_admin_token_file: Option<PathBuf>,
     pub open_admin_api: bool,
     pub open_oauth: bool,
     pub pages_in_login: bool,
@@ -249,6 +253,12 @@ impl Settings {
                 1..=86_400 => Duration::from_secs(self.upstream_timeout),
                 _ => return Err(Failure::start("upstream_timeout: write a number of seconds from 1 to 86400")),
             },
+            checks: self.state_folder().join("checks"),
+            admin_token: match &self.upstream_admin_token_file {
+                Some(file) => Some(AdminToken::new(read_token("upstream_admin_token_file", file)?)),
+                None => None,
+            },
+            admins: names(self.admins.as_deref()),
         })
     }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use matrix_2fa_core::Clock;
 use matrix_2fa_engine::SystemClock;
 use matrix_2fa_store::Store;
-use matrix_2fa_store_postgres::{Address, Options as PostgresOptions, PostgresStore};
+use matrix_2fa_store_postgres::{Address, Look, Options as PostgresOptions, PostgresStore};
 use matrix_2fa_store_sled::{Options as SledOptions, SledStore};
 
 use crate::{
@@ -50,11 +50,20 @@ async fn embedded(settings: &Settings) -> Result<Storage, Failure> {
 }
 
 async fn database(url: &DatabaseUrl, settings: &Settings) -> Result<Storage, Failure> {
-    let address: Address =
-        url.expose().parse().map_err(|error| Failure::start(format!("database: {}", chain(&error))))?;
+    let address = address(url)?;
     let options = PostgresOptions { connections: settings.database_connections, ..PostgresOptions::default() };
     let store = PostgresStore::open(&address, options).await;
     let store = store.map_err(|error| Failure::start(format!("database: {}", chain(&error))))?;
     let clock = store.clock();
     Ok(Storage { store: Arc::new(store), clock })
+}
+
+/// A look at the database, which changes nothing in it.
+pub async fn look(url: &DatabaseUrl) -> Result<Look, Failure> {
+    let look = Look::at(&address(url)?).await;
+    look.map_err(|error| Failure::start(format!("database: {}", chain(&error))))
+}
+
+fn address(url: &DatabaseUrl) -> Result<Address, Failure> {
+    url.expose().parse().map_err(|error| Failure::start(format!("database: {}", chain(&error))))
 }

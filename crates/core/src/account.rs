@@ -4,11 +4,13 @@
 //! * `verification`: `verify_totp`, `reserve_recovery`, `settle_recovery` — a try is charged in the same commit that decides it.
 //! * `issued`: `issue_code`, `verify_issued` — a code of an administrator.
 //! * `change`: `rename`, `remove`, `disable`, `regenerate`, and the administrator's `reset` and `unlock`.
+//! * [`moving`]: what an account is on its way to another server.
 //! * `upkeep`: `reseal` and `restored`, which the operator does to every account.
 
 mod change;
 mod enrollment;
 mod issued;
+pub mod moving;
 mod upkeep;
 mod verification;
 
@@ -16,6 +18,8 @@ pub use change::{ChangeRefused, Removal};
 pub use enrollment::{BeginRefused, Confirmation, MAX_AUTHENTICATORS, NewAuthenticator};
 pub use issued::IssuedOutcome;
 pub use verification::{OpenedSeed, Reservation, ReserveOutcome, SettleOutcome, TotpOutcome};
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -203,9 +207,15 @@ impl Account {
         self.enabled_at
     }
 
-    /// When the set of factors last changed.
+    /// When the set of factors last changed. Every change has a moment of its own.
     pub fn changed_at(&self) -> Option<Timestamp> {
         self.changed_at
+    }
+
+    /// When a change at `now` happens, so that no two have one moment: two in one millisecond, or after the clock was set back, would look
+    /// like one to who remembers the moment.
+    fn changing_at(&self, now: Timestamp) -> Timestamp {
+        self.changed_at.map_or(now, |last| now.max(last.plus(Duration::from_millis(1))))
     }
 
     /// Wrong TOTP codes.

@@ -1,7 +1,7 @@
 //! Changes that need a fresh proof (which the caller has), and the administrator's.
 
 use matrix_2fa_core::{
-    Account, Authenticator, Context, RecoveryCode, Transition,
+    Account, Authenticator, RecoveryCode, Transition,
     account::{ChangeRefused, Removal},
 };
 
@@ -32,7 +32,7 @@ impl Engine {
         name: &str,
     ) -> Result<Result<Authenticator, ChangeRefused>, EngineError> {
         let cx = self.context(user, from);
-        self.change(user, from, &cx, |account| account.rename(&cx, id, name)).await
+        self.change(user, from, |account| account.rename(&cx, id, name)).await
     }
 
     /// Removes one authenticator.
@@ -43,7 +43,7 @@ impl Engine {
         id: &str,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
         let (cx, judge) = (self.context(user, from), self.judge(user).await?);
-        self.change(user, from, &cx, |account| account.remove(&cx, judge.policy(account, cx.now), id)).await
+        self.change(user, from, |account| account.remove(&cx, judge.policy(account, cx.now), id)).await
     }
 
     /// Turns factors off.
@@ -54,7 +54,7 @@ impl Engine {
         what: Disable,
     ) -> Result<Result<Removal, ChangeRefused>, EngineError> {
         let (cx, judge) = (self.context(user, from), self.judge(user).await?);
-        self.change(user, from, &cx, |account| match what {
+        self.change(user, from, |account| match what {
             Disable::Everything => account.disable(&cx, judge.policy(account, cx.now)),
             Disable::Recovery => account.drop_recovery(&cx),
         })
@@ -78,7 +78,7 @@ impl Engine {
             return Ok(Err(ChangeRefused::NotEnrolled));
         }
         let (set, codes) = self.fresh_recovery_set(cx.now, place).await?;
-        let done = self.change(user, from, &cx, |account| account.regenerate(&cx, set.clone())).await?;
+        let done = self.change(user, from, |account| account.regenerate(&cx, set.clone())).await?;
         Ok(done.map(|()| codes))
     }
 
@@ -93,7 +93,7 @@ impl Engine {
     /// An administrator lifts a lock.
     pub async fn unlock(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
-        self.change(user, from, &cx, |account| account.unlock(&cx)).await
+        self.change(user, from, |account| account.unlock(&cx)).await
     }
 
     /// The user is deactivated: seeds, codes, pending states, sessions and tickets go.
@@ -122,15 +122,12 @@ impl Engine {
         &self,
         user: &str,
         from: &Origination,
-        cx: &Context,
         mut decide: impl FnMut(&Account) -> Transition<O> + Send,
     ) -> Result<O, EngineError> {
         self.transact(user, |account| {
             self.judge_page(from, account)?;
             let transition = decide(account);
-            let step = from.page.as_ref().filter(|_| transition.account.is_some());
-            let enrolled = transition.account.as_ref().is_some_and(Account::is_enrolled);
-            let page = self.page_changes(step, cx.now, enrolled)?;
+            let page = self.page_changes(from.page.as_ref(), transition.account.as_ref())?;
             Ok((transition, page))
         })
         .await

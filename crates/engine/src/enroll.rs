@@ -75,7 +75,7 @@ impl Engine {
         let cx = self.context(user, from);
         let judge = self.judge(user).await?;
         let begin = |account: &Account| account.begin_enrollment(&cx, judge.policy(account, cx.now), new.clone());
-        let begun = self.change(user, from, &cx, begin).await?;
+        let begun = self.change(user, from, begin).await?;
         Ok(begun.map(|pending| Enrollment {
             id,
             uri: Zeroizing::new(otpauth_uri(&self.settings.issuer, user, &seed, pending.params)),
@@ -116,7 +116,8 @@ impl Engine {
         let decided = |account: &Account| {
             let transition = decide(account, set.cloned())?;
             let confirmed = matches!(transition.outcome, Confirmation::Confirmed { .. });
-            let page = if confirmed { self.page_changes(from.page.as_ref(), self.now(), true)? } else { Vec::new() };
+            let step = from.page.as_ref().filter(|_| confirmed);
+            let page = self.page_changes(step, transition.account.as_ref())?;
             Ok((transition, page))
         };
         let confirmation = self.transact(user, decided).await?;

@@ -6,11 +6,14 @@
 //! A change that a page asks for is judged in its own commit: the value that it changes must not have changed since the session proved
 //! what it rests on ([`PageState::is_outdated_by`]), and the session must still be there, since the change moves it on.
 
+mod state;
+
 use std::{fmt, time::Duration};
 
-use matrix_2fa_core::{Account, Stage, Timestamp, throttle::ClientTag};
+use matrix_2fa_core::{Account, Stage, throttle::ClientTag};
 use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, Version, codec};
-use serde::{Deserialize, Serialize};
+
+pub use state::{PageState, Purpose, STEP_UP_LIFETIME, Seen};
 
 use crate::{
     Engine, EngineError, Origination,
@@ -24,45 +27,6 @@ pub const LOGIN_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// Somebody who manages their factors signs in again after this.
 pub const ACCOUNT_LIFETIME: Duration = Duration::from_secs(60 * 60);
-
-/// Password and factor are good for changes for this long after the password. Nothing that is done meanwhile lengthens it.
-pub const STEP_UP_LIFETIME: Duration = Duration::from_secs(10 * 60);
-
-/// What a browser has proved, and what for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageState {
-    /// Where the person goes when everything is proved.
-    pub purpose: Purpose,
-    /// Whose password was right.
-    pub user: Option<String>,
-    /// The host's count of what ends logins in flight, read before the password was checked.
-    pub epoch: u64,
-    /// The second factor that was proved, and when; or when this session itself last changed the factors. What others changed after it ends
-    /// what was proved.
-    pub factor: Option<(Stage, Timestamp)>,
-    /// When this state dies. Whoever moves the session on decides whether that moves too.
-    pub expires_at: Timestamp,
-    /// When the password was right. What is proved lasts from here.
-    #[serde(default)]
-    pub proved_at: Option<Timestamp>,
-    /// The client that gave the password.
-    #[serde(default)]
-    pub client: ClientTag,
-}
-
-/// What a page session is for. One made for one thing is never good for another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Purpose {
-    /// A login token for a client, given to this address.
-    Login {
-        /// Where the client waits for its token; judged when the session was opened.
-        target: String,
-    },
-    /// On the way to the user's own factors.
-    SignIn,
-    /// The user's own factors.
-    Account,
-}
 
 /// A session with the cookie's value and the version to swap.
 #[derive(Clone)]
@@ -88,27 +52,6 @@ impl PageStep {
     }
 }
 
-impl PageState {
-    /// Are password and factor good for a change at `now`? A clock that was set back does not lengthen it.
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.proved_at.is_some_and(|at| at <= now && now.since(at) < STEP_UP_LIFETIME)
-    }
-
-    /// Is what was proved worth nothing any more? A password, if there are factors now; a factor, if the factors are gone or were changed
-    /// since by anybody but this session.
-    pub fn is_outdated_by(&self, account: &Account) -> bool {
-        match self.factor {
-            None => account.is_enrolled(),
-            Some((_, at)) => !account.is_enrolled() || account.changed_at().is_some_and(|changed| changed > at),
-        }
-    }
-
-    /// Sessions make room for others of their kind only, so that whoever knows just the password pushes out nobody who has proved more.
-    fn is_whole(&self) -> bool {
-        matches!(self.purpose, Purpose::Account) || self.factor.is_some()
-    }
-}
-
 impl fmt::Debug for PageSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PageSession").field("state", &self.state).finish_non_exhaustive()
@@ -130,6 +73,7 @@ impl Engine {
             expires_at,
             proved_at: None,
             client: ClientTag::default(),
+            known: false,
         };
         let session = PageSession { id: self.fresh_id(), state, version: 1 };
         self.commit_page(vec![self.page_record(&session)?]).await?;
@@ -163,7 +107,7 @@ impl Engine {
         let session = PageSession { id: self.fresh_id(), state: next, version: 1 };
         let mut changes = vec![self.page_ending(old), self.page_record(&session)?];
         if let Some(user) = &session.state.user
-            && (old.state.user.is_none() || old.state.is_whole() != session.state.is_whole())
+            && (old.state.user.is_none() || old.state.crowd() != session.state.crowd())
         {
             changes.extend(self.room_for_page(user, &session.state).await?);
         }
@@ -188,17 +132,17 @@ impl Engine {
         }
     }
 
-    /// What joins a commit at `now` that left an account `enrolled` on behalf of a page: this session knows of it, every other is outdated
-    /// by it.
+    /// What joins a commit that a page asked for and that leaves this account, if it changes it: this session knows of it, every other is
+    /// outdated by it.
     pub(crate) fn page_changes(
         &self,
         step: Option<&PageStep>,
-        now: Timestamp,
-        enrolled: bool,
+        after: Option<&Account>,
     ) -> Result<Vec<RecordChange>, EngineError> {
-        let Some(PageStep { old, id }) = step else { return Ok(Vec::new()) };
+        let (Some(PageStep { old, id }), Some(account)) = (step, after) else { return Ok(Vec::new()) };
         let stage = old.state.factor.map_or(Stage::Totp, |(stage, _)| stage);
-        let state = PageState { factor: enrolled.then_some((stage, now)), ..old.state.clone() };
+        let factor = account.is_enrolled().then(|| (stage, Seen::of(account)));
+        let state = PageState { factor, ..old.state.clone() };
         let next = PageSession { id: id.clone(), state, version: 1 };
         let mut put = self.page_record(&next)?;
         if *id == old.id {
@@ -225,7 +169,7 @@ impl Engine {
         let mut live = Vec::new();
         for (key, record) in self.store.records_of(PAGE_SESSION, user).await? {
             let state: PageState = codec::decode("page session", &record.bytes)?;
-            if state.is_whole() == opening.is_whole() {
+            if state.crowd() == opening.crowd() {
                 live.push(Held { since: state.proved_at.unwrap_or_default(), key, client: state.client });
             }
         }

@@ -10,7 +10,7 @@ use matrix_2fa_engine::{
     Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom,
     change::Disable,
     enroll::Confirmed,
-    page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose},
+    page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose, Seen},
 };
 use matrix_2fa_store::MemoryStore;
 
@@ -48,11 +48,17 @@ impl Bench {
 
     /// A session that has given the password from this client.
     async fn knows_the_password(&self, client: u32) -> PageSession {
+        self.gives_the_password(client, false).await
+    }
+
+    /// The same, in a browser that is known or not.
+    async fn gives_the_password(&self, client: u32, known: bool) -> PageSession {
         let fresh = self.engine.open_page_session(Purpose::SignIn, ACCOUNT_LIFETIME).await.unwrap();
         let next = PageState {
             user: Some(USER.to_owned()),
             proved_at: Some(self.clock.now()),
             client: ClientTag(client),
+            known,
             ..fresh.state.clone()
         };
         self.engine.renew_page_session(&fresh, next).await.unwrap()
@@ -61,7 +67,7 @@ impl Bench {
     /// One that has proved a factor too, and manages the account.
     async fn manages(&self, client: u32) -> PageSession {
         let session = self.knows_the_password(client).await;
-        let factor = Some((Stage::Totp, self.clock.now()));
+        let factor = Some((Stage::Totp, Seen::of(&self.engine.account(USER).await.unwrap())));
         let next = PageState { purpose: Purpose::Account, factor, ..session.state.clone() };
         self.engine.renew_page_session(&session, next).await.unwrap()
     }
@@ -114,6 +120,22 @@ async fn r53_others_of_the_same_account_cannot_use_an_older_proof() {
     bench.engine.rename(USER, &bench.asked_by(&moved), &phone, "again").await.unwrap().unwrap();
 }
 
+/// Moments were compared: of a change in the very millisecond of the proof nobody noticed that it came after it.
+#[tokio::test]
+async fn r53_a_change_in_the_same_millisecond_ends_the_proof_too() {
+    let bench = Bench::new();
+    let phone = bench.adds(&Origination::default()).await;
+    let (one, other) = (bench.manages(1).await, bench.manages(2).await);
+    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "mine").await.unwrap().unwrap();
+    let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
+    assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
+    // Two changes in one millisecond are two as well.
+    let (one, other) = (bench.engine.page_session(&one.id).await.unwrap().unwrap(), bench.manages(3).await);
+    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "again").await.unwrap().unwrap();
+    let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
+    assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
+}
+
 #[tokio::test]
 async fn a_session_that_has_ended_begins_no_enrollment() {
     let bench = Bench::new();
@@ -149,6 +171,19 @@ async fn who_knows_the_password_alone_pushes_out_nobody_who_proved_a_factor() {
     bench.adds(&Origination::default()).await;
     let owner = bench.manages(0).await;
     for client in 0..40 {
+        bench.clock.advance(Duration::from_millis(1));
+        bench.knows_the_password(client).await;
+    }
+    assert!(bench.lives(&owner).await);
+}
+
+/// Twenty addresses with the password pushed the owner's own sign-in out, between password and code.
+#[tokio::test]
+async fn the_password_alone_pushes_out_no_browser_that_is_known() {
+    let bench = Bench::new();
+    bench.adds(&Origination::default()).await;
+    let owner = bench.gives_the_password(0, true).await;
+    for client in 1..40 {
         bench.clock.advance(Duration::from_millis(1));
         bench.knows_the_password(client).await;
     }

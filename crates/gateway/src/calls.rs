@@ -106,11 +106,16 @@ impl Upstream {
         Ok(Answer { status: parts.status, headers: parts.headers, bytes, body })
     }
 
-    /// `POST /login` for a check: what the upstream makes is its own newest device, never one that the client named.
-    pub(crate) async fn probe(&self, identifier: &Value, password: &str) -> Result<Answer, UpstreamError> {
+    /// `POST /login` for a check. The device id is a random one of ours, never one that the client named.
+    pub(crate) async fn probe(
+        &self,
+        identifier: &Value,
+        password: &str,
+        device: &str,
+    ) -> Result<Answer, UpstreamError> {
         let body = json!({
             "type": "m.login.password", "identifier": identifier, "password": password,
-            "initial_device_display_name": PROBE_NAME,
+            "device_id": device, "initial_device_display_name": PROBE_NAME,
         });
         self.ask(Method::POST, "/_matrix/client/v3/login", None, body.as_object()).await
     }
@@ -119,18 +124,24 @@ impl Upstream {
     pub(crate) async fn log_out(&self, token: &str) {
         let mut wait = Duration::from_millis(100);
         for _ in 0..LOGOUT_TRIES {
-            match self.ask(Method::POST, "/_matrix/client/v3/logout", Some(token), Some(&Map::new())).await {
-                // 401: it is over already.
-                Ok(answer) if answer.status.is_success() || answer.status == StatusCode::UNAUTHORIZED => return,
-                Ok(answer) => {
-                    tracing::warn!(http.status = answer.status.as_u16(), "a login of ours could not be ended")
-                }
-                Err(error) => tracing::warn!(error = &error as &dyn Error, "a login of ours could not be ended"),
+            if self.try_log_out(token).await {
+                return;
             }
             tokio::time::sleep(wait).await;
             wait *= 4;
         }
         tracing::error!("a login of ours was not ended at the upstream; its token is known to nobody");
+    }
+
+    /// The same, once. Is it over?
+    pub(crate) async fn try_log_out(&self, token: &str) -> bool {
+        match self.ask(Method::POST, "/_matrix/client/v3/logout", Some(token), Some(&Map::new())).await {
+            // 401: it is over already.
+            Ok(answer) if answer.status.is_success() || answer.status == StatusCode::UNAUTHORIZED => return true,
+            Ok(answer) => tracing::warn!(http.status = answer.status.as_u16(), "a login of ours could not be ended"),
+            Err(error) => tracing::warn!(error = &error as &dyn Error, "a login of ours could not be ended"),
+        }
+        false
     }
 }
 

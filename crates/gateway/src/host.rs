@@ -1,11 +1,14 @@
 //! [`UpstreamHomeserver`]: the module's view of a homeserver that only speaks HTTP.
 //!
 //! 1. Who asks: the upstream's `whoami`, afresh each time.
-//! 2. A password is checked by a *probe*: a login under our display name whose device the upstream makes newly, and that is logged out at once.
-//!    The user is who the answer says. A client that hangs up meanwhile changes nothing: a probe runs to its end.
+//! 2. A password is checked by a *probe*: a login under our display name, on a new device whose id we chose, that is logged out at once.
+//!    The user is who the answer says. A client that hangs up meanwhile changes nothing: a probe runs to its end. So does one that a
+//!    `kill -9` cut short, after the next start ([`checks`]).
 //! 3. The real login is sent when everything is proved, with the client's fields and the password that the upstream confirmed
 //!    ([`sealed`](crate::sealed)).
 
+mod administration;
+mod checks;
 mod leftovers;
 mod probe;
 mod sessions;
@@ -16,10 +19,9 @@ use async_trait::async_trait;
 use http::{Method, StatusCode, request::Parts};
 use matrix_2fa::{
     ApiError,
-    engine::Random,
+    engine::Engine,
     homeserver::{Homeserver, HostError, Requester, RequesterKind},
 };
-use matrix_2fa_core::Clock;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 
+use checks::Checks;
 use leftovers::Leftovers;
 pub(crate) use probe::Probe;
 use probe::Turns;
@@ -42,6 +45,7 @@ use probe::Turns;
 pub struct Found {
     upstream: Upstream,
     server_name: String,
+    delegates: bool,
     settings: GatewaySettings,
 }
 
@@ -52,6 +56,7 @@ pub struct UpstreamHomeserver {
     pub(crate) sealed: SealedPasswords,
     server_name: String,
     turns: Turns,
+    checks: Checks,
     leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<Answer>>,
@@ -68,17 +73,18 @@ impl Found {
             (Some(name), _) | (None, Some(name)) => name,
             (None, None) => return Err(GatewayError::NoServerName),
         };
-        if delegates(&upstream).await {
-            tracing::warn!(
-                "the upstream leaves logins to an OAuth 2.0 provider (MSC3861): a second factor for those belongs to that provider. Covered here is what still goes through POST /login and interactive auth; the rest of its logins are not"
-            );
-        }
-        Ok(Self { upstream, server_name, settings })
+        let delegates = delegates(&upstream).await;
+        Ok(Self { upstream, server_name, delegates, settings })
     }
 
     /// The part of a Matrix id after the colon.
     pub fn server_name(&self) -> &str {
         &self.server_name
+    }
+
+    /// Does it leave logins to an OAuth 2.0 provider (MSC3861)? Covered is what still goes through `POST /login` and interactive auth.
+    pub fn delegates(&self) -> bool {
+        self.delegates
     }
 }
 
@@ -102,23 +108,32 @@ async fn server_name(upstream: &Upstream) -> Option<String> {
 
 impl UpstreamHomeserver {
     /// The homeserver that was found.
-    pub fn new(found: Found, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        let Found { upstream, server_name, settings } = found;
-        let sealed = SealedPasswords::new(clock, random);
-        Self {
+    pub fn new(found: Found, engine: &Engine) -> Result<Self, GatewayError> {
+        let Found { upstream, server_name, settings, .. } = found;
+        let sealed = SealedPasswords::new(Arc::clone(engine.clock()), Arc::clone(engine.random()));
+        let folder = settings.checks.clone();
+        let checks = Checks::open(upstream.clone(), folder.clone(), engine.clone());
+        let checks = checks.map_err(|source| GatewayError::Folder { folder, source })?;
+        Ok(Self {
             upstream,
             settings,
             sealed,
             server_name,
             turns: Turns::default(),
+            checks,
             leftovers: Leftovers::default(),
             refusal: Mutex::default(),
-        }
+        })
     }
 
     /// The upstream's answer to a wrong password, as a client would get it from there.
     pub(crate) fn refusal(&self) -> Option<Answer> {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends what password checks that were cut short left at the upstream: at once, and again and again. Spawn it; it never returns.
+    pub async fn end_what_was_cut_short(&self) {
+        self.checks.end_all().await;
     }
 
     /// Lets go of what is too old. Call it every minute.
@@ -181,6 +196,18 @@ impl Homeserver for UpstreamHomeserver {
 
     async fn revoke_other_sessions(&self, user: &str, keep: Option<&str>) -> Result<(), HostError> {
         self.end_other_sessions(user, keep).await
+    }
+
+    async fn mail_address(&self, user: &str) -> Result<Option<String>, HostError> {
+        self.known_mail_address(user).await
+    }
+
+    async fn send_notice(&self, user: &str, id: &str, text: &str, html: &str) -> Result<bool, HostError> {
+        self.send_server_notice(user, id, text, html).await
+    }
+
+    async fn is_admin(&self, user: &str) -> Result<bool, HostError> {
+        Ok(self.settings.admins.iter().any(|name| self.canonical_user(name).as_deref() == Some(user)))
     }
 
     async fn create_login(&self, user: &str, request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {

@@ -36,4 +36,4 @@ mod users;
 pub use doors::Opened;
 pub use host::{Found, UpstreamHomeserver};
 pub use router::app;
-pub use settings::{GatewayError, GatewaySettings};
+pub use settings::{AdminToken, GatewayError, GatewaySettings};

@@ -87,8 +87,19 @@ if (login) {
       const answer = await response.json();
       if (response.ok) {
         login.hidden = true;
-        window.matrixLogin.onLogin(answer);
-        tell(login.dataset.done);
+        const hand_over = () => {
+          window.matrixLogin.onLogin(answer);
+          tell(login.dataset.done);
+        };
+        // Who has no recovery code left reads it before the app takes over.
+        const renew = document.getElementById("renew");
+        renew.hidden = answer["org.matrix.msc1998.two_factor"]?.recovery_remaining !== 0;
+        if (renew.hidden) hand_over();
+        else renew.querySelector("button").focus();
+        renew.querySelector("button").onclick = () => {
+          renew.hidden = true;
+          hand_over();
+        };
       } else if (response.status === 401 && answer.session) {
         if (session) tell(login.dataset.wrongCode);
         const stages = answer.flows.flatMap((flow) => flow.stages);

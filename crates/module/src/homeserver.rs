@@ -120,7 +120,8 @@ pub trait Homeserver: Send + Sync + 'static {
     }
 
     /// Tells the user something by a message of the server in the user's own clients. `false`: this homeserver cannot, which is the default.
-    async fn send_notice(&self, _user: &str, _text: &str, _html: &str) -> Result<bool, HostError> {
+    /// A notice that is sent again has the same `id`.
+    async fn send_notice(&self, _user: &str, _id: &str, _text: &str, _html: &str) -> Result<bool, HostError> {
         Ok(false)
     }
 

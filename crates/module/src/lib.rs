@@ -237,10 +237,20 @@ impl TwoFactor {
         Ok(requester.kind != RequesterKind::Appservice && self.bars(&requester.user).await?)
     }
 
-    /// What somebody who logged in without a second factor is told beside the token: `org.matrix.msc1998.two_factor`. `None`: nothing.
+    /// What somebody who logged in is told beside the token: `org.matrix.msc1998.two_factor`. Without a factor, that one is required; with one,
+    /// that few recovery codes are left, or none. `None`: nothing.
     pub async fn obligation(&self, user: &str) -> Result<Option<Value>, ApiError> {
-        let Some(until) = self.standing(user).await?.grace_until else { return Ok(None) };
-        let mut told = Map::from_iter([("required".to_owned(), true.into()), ("grace_until".to_owned(), json!(until))]);
+        let account = self.engine.account(user).await?;
+        let mut told = if account.is_enrolled() {
+            let remaining = account.recovery_remaining();
+            if account.recovery().is_none() || remaining > pages::FEW {
+                return Ok(None);
+            }
+            Map::from_iter([("recovery_remaining".to_owned(), remaining.into())])
+        } else {
+            let Some(until) = self.standing(user).await?.grace_until else { return Ok(None) };
+            Map::from_iter([("required".to_owned(), true.into()), ("grace_until".to_owned(), json!(until))])
+        };
         told.extend(self.manage_url().map(|url| ("manage_url".to_owned(), url.into())));
         Ok(Some(told.into()))
     }

@@ -111,9 +111,9 @@ impl Way for ThroughHost {
     }
 
     async fn send(&self, recipient: &Recipient, letter: &Letter) -> Result<bool, NoticeError> {
-        let Letter { text, html, .. } = letter;
+        let Letter { id, text, html, .. } = letter;
         self.0
-            .send_notice(&recipient.address, text, html)
+            .send_notice(&recipient.address, id, text, html)
             .await
             .map_err(|error: HostError| NoticeError::Refused(error.into()))
     }

@@ -6,55 +6,46 @@
 //! ends. What is still there when the journal has grown too heavy moves to the tree ([`Journal::overdue`]).
 
 mod blocks;
+mod entry;
 mod item;
 
+pub use entry::Entry;
 pub use item::{Writer, item, items, stored};
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
 };
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::{Kind, Version};
+use matrix_2fa_store::Kind;
 
-use crate::{keys, log::Pointer, values::Head};
+use crate::{keys, log::Pointer};
 use blocks::Blocks;
-
-/// What a record is called in the journal: its kind and key, as [`keys::place`] gives them.
-pub type Place = Arc<[u8]>;
-
-/// A present record.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where its item lies.
-    pub at: Pointer,
-    pub version: Version,
-    pub expires_at: Timestamp,
-    pub user: Option<Box<str>>,
-}
+use entry::{ByExpiry, ByPlace, ByUser};
 
 /// What one item did.
 #[derive(Debug)]
-pub struct Change {
-    pub place: Place,
-    /// The block that the item is in.
-    pub block: u64,
-    /// `None`: the record is gone.
-    pub entry: Option<Entry>,
+pub enum Change {
+    /// This record is there.
+    There(Entry),
+    /// The record of this name is gone.
+    Gone {
+        /// Its kind and key, as [`keys::place`] gives them.
+        place: Box<[u8]>,
+        /// The block that says so.
+        block: u64,
+    },
 }
 
 /// The present records of the journal, and its blocks. Only the committing thread changes it.
 #[derive(Debug, Default)]
 pub struct Journal {
-    places: HashMap<Place, Entry>,
-    /// By a hash of the owner. Numbers are compared where they lie; names would be looked up in memory that is cold, at every step of every
-    /// search, by the one thread that commits.
-    by_owner: BTreeMap<(u64, Pointer), Place>,
-    by_expiry: BTreeMap<(Timestamp, Pointer), Place>,
+    places: HashSet<ByPlace>,
+    /// Those that have one.
+    by_user: BTreeSet<ByUser>,
+    by_expiry: BTreeSet<ByExpiry>,
     blocks: Blocks,
-    hash: RandomState,
 }
 
 impl Journal {
@@ -64,48 +55,39 @@ impl Journal {
     }
 
     pub fn get(&self, place: &[u8]) -> Option<&Entry> {
-        self.places.get(place)
+        self.places.get(place).map(|entry| &entry.0)
     }
 
-    /// The records of this kind that belong to a user: their keys, and where they lie.
+    /// The records of a kind that a user has: name, and where it lies. By name.
     pub fn of_user(&self, kind: Kind, user: &str) -> Vec<(Vec<u8>, Pointer)> {
-        let of_kind = keys::all_of_kind(kind);
-        let owner = self.owner(user);
-        let hashed_alike = self.by_owner.range((owner, Pointer::default())..=(owner, Pointer::LAST));
-        let mine = hashed_alike.filter_map(|((_, at), place)| {
-            let key = place.strip_prefix(keys::place(&of_kind))?;
-            let entry = self.get(place)?;
-            (entry.user.as_deref() == Some(user)).then(|| (key.to_vec(), *at))
-        });
+        let prefix = entry::owned(user, keys::place(&keys::all_of_kind(kind)));
+        let later = self.by_user.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded));
+        let mine = later.map_while(|entry| Some((entry.key_after(&prefix)?.to_vec(), entry.0.at())));
         mine.collect()
-    }
-
-    fn owner(&self, user: &str) -> u64 {
-        self.hash.hash_one(user)
     }
 
     /// The first `limit` records whose place begins with `prefix` and comes after `after`, in order. Looks at all there are: for work that
     /// visits everything.
-    pub fn after(&self, prefix: &[u8], after: &[u8], limit: usize) -> Vec<(Place, Pointer)> {
-        let later = self.places.iter().filter(|(place, _)| place.starts_with(prefix) && ***place > *after);
-        let mut later: Vec<_> = later.map(|(place, entry)| (place, entry.at)).collect();
+    pub fn after(&self, prefix: &[u8], after: &[u8], limit: usize) -> Vec<(Vec<u8>, Pointer)> {
+        let all = self.places.iter().map(|entry| (entry.0.place(), entry.0.at()));
+        let mut later: Vec<_> = all.filter(|(place, _)| place.starts_with(prefix) && *place > after).collect();
         if later.len() > limit {
             later.select_nth_unstable_by_key(limit, |(place, _)| *place);
             later.truncate(limit);
         }
         later.sort_unstable_by_key(|(place, _)| *place);
-        later.into_iter().map(|(place, at)| (Arc::clone(place), at)).collect()
+        later.into_iter().map(|(place, at)| (place.to_vec(), at)).collect()
     }
 
     /// Where every present record lies.
     pub fn all(&self) -> Vec<Pointer> {
-        self.places.values().map(|entry| entry.at).collect()
+        self.places.iter().map(|entry| entry.0.at()).collect()
     }
 
-    /// The first `limit` records that expire at or before `now`.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Place)> {
-        let due = self.by_expiry.iter().take_while(|((at, _), _)| *at <= now).take(limit);
-        due.map(|((at, _), place)| (*at, Arc::clone(place))).collect()
+    /// The first `limit` records that expire at or before `now`: when, and their places.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Vec<u8>)> {
+        let first = self.by_expiry.iter().map(|entry| (entry.0.expires_at(), entry.0.place()));
+        first.take_while(|(at, _)| *at <= now).take(limit).map(|(at, place)| (at, place.to_vec())).collect()
     }
 
     /// The oldest block, if the journal has grown too heavy: what is left of it must move to the tree.
@@ -119,36 +101,31 @@ impl Journal {
     }
 
     /// Does what an item says. Items come in their order.
-    pub fn apply(&mut self, Change { place, block, entry }: Change) {
-        let before = match entry {
-            Some(entry) => {
-                if let Some(user) = &entry.user {
-                    self.by_owner.insert((self.owner(user), entry.at), Arc::clone(&place));
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::There(entry) => {
+                let block = entry.at().seq();
+                self.end(entry.place(), block);
+                if entry.user().is_some() {
+                    self.by_user.insert(ByUser(entry.clone()));
                 }
-                self.by_expiry.insert((entry.expires_at, entry.at), Arc::clone(&place));
+                self.by_expiry.insert(ByExpiry(entry.clone()));
                 self.blocks.keep(block);
-                self.places.insert(place, entry)
+                self.places.insert(ByPlace(entry));
             }
-            None => self.places.remove(&place),
-        };
-        if let Some(before) = before {
-            if let Some(user) = &before.user {
-                self.by_owner.remove(&(self.owner(user), before.at));
-            }
-            self.by_expiry.remove(&(before.expires_at, before.at));
-            self.blocks.supersede(before.at.seq(), block);
+            Change::Gone { place, block } => self.end(&place, block),
         }
+    }
+
+    fn end(&mut self, place: &[u8], by: u64) {
+        let Some(ByPlace(before)) = self.places.take(place) else { return };
+        self.blocks.supersede(before.at().seq(), by);
+        self.by_user.remove(&ByUser(before.clone()));
+        self.by_expiry.remove(&ByExpiry(before));
     }
 
     /// Blocks that may go, each told once. None may go before one that was told earlier.
     pub fn take_spent(&mut self) -> Vec<u64> {
         self.blocks.take_spent()
-    }
-}
-
-impl Entry {
-    /// What the committing thread compares. Whose it is says the index of the journal.
-    pub fn head(&self) -> Head {
-        Head { version: self.version, expires_at: Some(self.expires_at), user: None, journaled: true }
     }
 }

@@ -17,9 +17,6 @@ pub const POINTER: usize = 12;
 const FULL: usize = 32 * 1024;
 
 impl Pointer {
-    /// No other comes after it.
-    pub const LAST: Self = Self { seq: u64::MAX, offset: u32::MAX };
-
     pub fn new(seq: u64, offset: usize) -> Self {
         Self { seq, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
     }

@@ -1,4 +1,4 @@
-//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, age, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
 //! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
 //! tests/clients.
 
@@ -21,6 +21,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
         debian(shell, program, program, &["--version"])?;
     }
     postgresql(workspace)?;
+    debian(shell, "age", "age", &["--version"])?;
     debian(shell, "openssl", "openssl", &["version"])?;
     debian(shell, "chromium", "chromium", &["--version"])?;
     debian(shell, "zbarimg", "zbar-tools", &["--version"])?;
@@ -48,6 +49,16 @@ pub fn postgresql(workspace: &Workspace) -> Result<()> {
     debian(&workspace.shell, "sh", "postgresql", &probe)
 }
 
+/// Reads the unit.
+pub fn systemd(workspace: &Workspace) -> Result<()> {
+    debian(&workspace.shell, "systemd-analyze", "systemd", &["--version"])
+}
+
+/// May we install things?
+pub fn is_root(shell: &Shell) -> bool {
+    cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0")
+}
+
 /// A program of Debian's: installed if it is missing, we are root, and there is an apt-get.
 fn debian(shell: &Shell, program: &str, package: &str, probe: &[&str]) -> Result<()> {
     let works = || shell.cmd(program).args(probe).quiet().ignore_stdout().ignore_stderr().run().is_ok();
@@ -57,8 +68,7 @@ fn debian(shell: &Shell, program: &str, package: &str, probe: &[&str]) -> Result
     let how = format!(
         "cannot install {package}: install it yourself (on Debian: the package of that name) and run this again"
     );
-    let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
-    ensure!(root, "{how}; as root this command would do it");
+    ensure!(is_root(shell), "{how}; as root this command would do it");
     eprintln!("\ninstalling Debian's {package}");
     let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
     cmd!(shell, "apt-get update -qq").run().with_context(|| how.clone())?;

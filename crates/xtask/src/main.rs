@@ -148,6 +148,8 @@ fn test(workspace: &Workspace) -> Result<()> {
     environment.extend(servers::build(workspace)?);
     checks::all(workspace)?;
     checks::tests(workspace)?;
+    package::crates(workspace)?;
+    package::debian(workspace, true)?;
     proofs::fuzz(workspace, FUZZ_SECONDS)?;
     crash(workspace, environment.clone())?;
     conformance(workspace, environment, ALL_BUT_CRASH)

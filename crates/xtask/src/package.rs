@@ -1,9 +1,11 @@
 //! What is installed: the Debian package with its unit, pages of the manual and completions, and the crates as they would be published.
 
-use anyhow::{Result, ensure};
-use xshell::cmd;
+use std::path::Path;
 
-use crate::{Workspace, tools};
+use anyhow::{Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::{Workspace, clients, tools};
 
 /// Of the tool that packs.
 const CARGO_DEB: &str = "3.8.0";
@@ -11,6 +13,7 @@ const CARGO_DEB: &str = "3.8.0";
 /// Builds the package; with `install` it is installed, looked at and purged (as root, on Debian).
 pub fn debian(workspace: &Workspace, install: bool) -> Result<()> {
     let shell = &workspace.shell;
+    clients::systemd(workspace)?;
     unit(workspace)?;
     workspace.run("cargo build --release --locked")?;
     let target = &workspace.metadata.target_directory;
@@ -23,13 +26,36 @@ pub fn debian(workspace: &Workspace, install: bool) -> Result<()> {
     let packer = tools::install(workspace, "cargo-deb", CARGO_DEB)?;
     let package = cmd!(shell, "{packer} --no-build --package matrix-2fa-cli").read()?;
     eprintln!("{package}");
-    if install {
-        cmd!(shell, "dpkg --install {package}").run()?;
-        cmd!(shell, "matrix-2fa --version").run()?;
-        cmd!(shell, "systemd-analyze verify --man=no /usr/lib/systemd/system/matrix-2fa.service").run()?;
-        cmd!(shell, "dpkg --purge matrix-2fa").run()?;
-        ensure!(!std::path::Path::new("/usr/bin/matrix-2fa").exists(), "the package left its program behind");
-    }
+    if install { install_and_purge(workspace, &package) } else { Ok(()) }
+}
+
+/// As an administrator would. A machine that has the package already keeps it.
+fn install_and_purge(workspace: &Workspace, package: &str) -> Result<()> {
+    let (shell, program) = (&workspace.shell, Path::new("/usr/bin/matrix-2fa"));
+    ensure!(
+        !program.exists(),
+        "matrix-2fa is installed on this machine, and this test would purge it: remove it first"
+    );
+    ensure!(clients::is_root(shell), "the package is at {package}; only root can install it, which this test does");
+    cmd!(shell, "dpkg --install {package}").run()?;
+    let looked = look_at_installed(shell);
+    cmd!(shell, "dpkg --purge matrix-2fa").run()?;
+    looked?;
+    ensure!(!program.exists(), "the package left its program behind");
+    ensure!(!Path::new("/etc/matrix-2fa").exists(), "the package left its settings behind");
+    Ok(())
+}
+
+fn look_at_installed(shell: &Shell) -> Result<()> {
+    cmd!(shell, "matrix-2fa --version").run()?;
+    cmd!(shell, "systemd-analyze verify --man=no /usr/lib/systemd/system/matrix-2fa.service").run()?;
+    // Its own user can read its settings, and nobody else.
+    let settings = "/etc/matrix-2fa/matrix-2fa.toml";
+    cmd!(shell, "runuser -u matrix-2fa -- matrix-2fa config print --config {settings}").ignore_stdout().run()?;
+    ensure!(
+        cmd!(shell, "runuser -u nobody -- cat {settings}").quiet().ignore_stderr().read().is_err(),
+        "anybody reads {settings}"
+    );
     Ok(())
 }
 
@@ -45,8 +71,7 @@ fn unit(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Packs every crate, as far as that works without publishing any.
+/// Packs every crate as it would be published, in the order in which they need each other; nothing is published.
 pub fn crates(workspace: &Workspace) -> Result<()> {
-    workspace
-        .run("cargo package --workspace --exclude xtask --exclude matrix-2fa-conformance --no-verify --allow-dirty")
+    workspace.run("cargo publish --dry-run --workspace --exclude xtask --exclude matrix-2fa-conformance --no-verify --allow-dirty --locked")
 }

@@ -1,7 +1,7 @@
 //! The same acts over HTTP, for whoever administrates from elsewhere: a listener of its own, off unless it is set, and a token. The document that
 //! describes it, `spec/admin-openapi.json`, is generated from this file and from the answers, and a test compares them.
 
-use std::{path::Path as FilePath, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use matrix_2fa::ClientAddress;
 use matrix_2fa_core::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +24,13 @@ use super::{
     answer::{AdminError, Desk},
     answers::{AuthenticatorRow, CodeIssued, Done, Events, Grant, Stats, UserRow, UserStatus, Users},
 };
-use crate::{data::Data, failure::Failure, settings::Settings};
+use crate::{
+    connections,
+    data::Data,
+    failure::Failure,
+    proxies::Proxies,
+    settings::{Settings, read_token},
+};
 
 /// Who acts through it, for the audit, if the request does not say it in `X-Author`.
 const AUTHOR: &str = "the HTTP API";
@@ -44,31 +51,21 @@ pub async fn serve(
     settings: &Settings,
 ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, Failure> {
     let (Some(address), Some(file)) = (settings.admin_listen, &settings.admin_token_file) else { return Ok(None) };
-    let token = read_token(file)?;
+    let token = read_token("admin_token_file", file)?;
+    if token.len() < SHORTEST_TOKEN {
+        return Err(Failure::start(format!(
+            "admin_token_file: {}: write a random token of at least {SHORTEST_TOKEN} characters",
+            file.display()
+        )));
+    }
     let listener = TcpListener::bind(address).await;
     let listener =
         listener.map_err(|error| Failure::start(format!("admin_listen: cannot listen on {address}: {error}")))?;
     let bound = listener.local_addr().map_err(|error| Failure::because(&error))?;
     tracing::info!("administrators are answered at http://{bound}/admin/v1/");
     let routes = router(Api { data, token: Sha256::digest(token.as_bytes()).into() });
-    Ok(Some(async move {
-        if let Err(error) = axum::serve(listener, routes).await {
-            tracing::error!(%error, "the administrators' API is closed");
-        }
-    }))
-}
-
-fn read_token(file: &FilePath) -> Result<String, Failure> {
-    use std::os::unix::fs::PermissionsExt;
-    let shown = file.display();
-    let bad = |problem: String| Failure::start(format!("admin_token_file: {shown}: {problem}"));
-    let mode = std::fs::metadata(file).map_err(|error| bad(error.to_string()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(bad(format!("others can read it (mode {:03o}): run chmod 600 {shown}", mode & 0o777)));
-    }
-    let token = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?.trim().to_owned();
-    let fits = token.len() >= SHORTEST_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
-    if fits { Ok(token) } else { Err(bad(format!("write a random token of at least {SHORTEST_TOKEN} characters"))) }
+    // It is ended like every other task of the server.
+    Ok(Some(connections::serve(listener, routes, Proxies::default(), std::future::pending(), Duration::ZERO)))
 }
 
 fn router(api: Api) -> Router {
@@ -102,6 +99,9 @@ async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> R
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     if <[u8; 32]>::from(Sha256::digest(token.trim().as_bytes())) != api.token {
+        // It has at least 32 characters, so nobody guesses it; who tries should be seen.
+        let client = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| address);
+        tracing::warn!(client = client.map(tracing::field::display), "a wrong token for administrators");
         let refused = refuse(StatusCode::UNAUTHORIZED, "write the token in the header: Authorization: Bearer <token>");
         return ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response();
     }

@@ -63,6 +63,12 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_timeout: Option<u64>,
 
+    /// File with an access token of an administrator of the homeserver behind the gateway, for its owner alone. If that is a Synapse, it is asked
+    /// where users get mail, and sends matrix_notices [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_admin_token_file: Option<PathBuf>,
+
     /// Let the administration of the homeserver behind the gateway through (/_synapse/admin and the like) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,13 +189,13 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_from: Option<String>,
 
-    /// Where users get mail: homeserver (it knows), {localpart}@example.org, command:PROGRAM (called with the user id, it prints the address or
-    /// nothing), or http://localhost:8000/?user={user} (answers the same) [default: homeserver]
+    /// Where users get mail: {localpart}@example.org, command:PROGRAM (called with the user id, it prints the address or nothing),
+    /// http://localhost:8000/?user={user} (answers the same), or homeserver, which needs upstream_admin_token_file [default: homeserver]
     #[arg(long, value_name = "HOW")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail_addresses: Option<String>,
 
-    /// Notices as messages in the users' own clients, if the homeserver can send them [default: false]
+    /// Notices as messages in the users' own clients, sent by the homeserver behind the gateway; needs upstream_admin_token_file [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub matrix_notices: Option<bool>,
@@ -351,6 +357,7 @@ impl Flags {
             server_name: Some(SERVER_NAME.to_owned()),
             upstream: None,
             upstream_timeout: Some(300),
+            upstream_admin_token_file: None,
             open_admin_api: Some(false),
             open_oauth: Some(false),
             pages_in_login: Some(true),

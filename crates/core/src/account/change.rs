@@ -46,7 +46,7 @@ impl Account {
         }
         name.clone_into(&mut authenticator.name);
         let renamed = authenticator.clone();
-        next.changed_at = Some(cx.now);
+        next.changed_at = Some(self.changing_at(cx.now));
         let event = cx.event(EventKind::AuthenticatorRenamed { id: id.to_owned() });
         Transition::changed(next, Ok(renamed), vec![event])
     }
@@ -64,7 +64,7 @@ impl Account {
         }
         let mut next = self.clone();
         next.authenticators.retain(|authenticator| authenticator.id != id);
-        next.changed_at = Some(cx.now);
+        next.changed_at = Some(self.changing_at(cx.now));
         let removal = Removal { disabled: Vec::new(), enabled: next.stages() };
         let event = cx.event(EventKind::AuthenticatorRemoved { id: id.to_owned() });
         Transition::changed(next, Ok(removal), vec![event])
@@ -96,7 +96,7 @@ impl Account {
         let mut next = self.clone();
         next.recovery = None;
         next.reservation = None;
-        next.changed_at = Some(cx.now);
+        next.changed_at = Some(self.changing_at(cx.now));
         let removal = Removal { disabled: vec![Stage::Recovery], enabled: next.stages() };
         Transition::changed(next, Ok(removal), vec![cx.event(EventKind::RecoveryCodesRemoved)])
     }
@@ -114,7 +114,7 @@ impl Account {
         // Who renews the codes has a way in.
         next.issued = None;
         next.reservation = None;
-        next.changed_at = Some(cx.now);
+        next.changed_at = Some(self.changing_at(cx.now));
         Transition::changed(next, Ok(()), vec![cx.event(EventKind::RecoveryCodesRegenerated)])
     }
 

@@ -148,7 +148,7 @@ impl Account {
         let mut next = self.clone();
         next.pending = None;
         next.authenticators.push(authenticator.clone());
-        next.changed_at = Some(cx.now);
+        next.changed_at = Some(self.changing_at(cx.now));
         if first {
             next.enabled_at = Some(cx.now);
             next.recovery = recovery;

@@ -1,5 +1,5 @@
-//! What a process that was killed in the middle of a password check left at the upstream: a device of ours, with a token that nobody has. The
-//! first right password of a user in the life of a process ends it.
+//! What password checks left at the upstream although they were noted ([`checks`](super::checks)): a power cut took the note, or the password
+//! was changed meanwhile. A device of ours, with a token that nobody has. The first right password of a user in the life of a process ends it.
 
 use std::{
     collections::HashSet,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::{UpstreamHomeserver, away};
+use super::UpstreamHomeserver;
 use crate::{
     calls::{Answer, Login, Unexpected, unavailable},
     scope,
@@ -77,17 +77,16 @@ impl UpstreamHomeserver {
     pub(crate) async fn probe(&self, identifier: &Value, password: &str) -> Result<Probe, HostError> {
         let (upstream, asked, secret) =
             (self.upstream.clone(), identifier.clone(), Zeroizing::new(password.to_owned()));
-        let leftovers = self.leftovers.clone();
+        let (checks, leftovers) = (self.checks.clone(), self.leftovers.clone());
         // A client that hangs up ends this future, and must not leave a login behind.
         let probe = scope::to_the_end(async move {
-            let answer = upstream.probe(&asked, &secret).await.map_err(away)?;
+            let running = checks.begin(asked, &secret).await?;
+            let answer = running.ask().await?;
             let login = Login::of(&answer);
-            if let Some(login) = &login {
-                if let Some(user) = &login.user {
-                    leftovers.end(&upstream, user, &secret, &answer).await;
-                }
-                upstream.log_out(&login.token).await;
+            if let Some(user) = login.as_ref().and_then(|login| login.user.as_ref()) {
+                leftovers.end(&upstream, user, &secret, &answer).await;
             }
+            running.end(&answer).await;
             Ok::<_, HostError>((answer, login))
         });
         let (answer, login) = self.turns.take(&identifier.to_string(), probe).await???;

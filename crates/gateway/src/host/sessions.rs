@@ -18,12 +18,17 @@ impl UpstreamHomeserver {
             error: "The other sessions were not ended. Log them out in the list of your sessions.".to_owned(),
         })?;
         let identifier = json!({"type": "m.id.user", "user": user});
-        let answer = self.upstream.probe(&identifier, &password).await.map_err(away)?;
+        let running = self.checks.begin(identifier, &password).await?;
+        let answer = running.ask().await?;
         let status = answer.status.as_u16();
-        let login = Login::of(&answer).ok_or_else(|| unavailable(Unexpected { what: "login", status }))?;
-        let own = answer.string("device_id").unwrap_or_default();
-        let ended = self.end_devices(user, &login.token, &[Some(own), keep]).await;
-        self.upstream.log_out(&login.token).await;
+        let ended = match Login::of(&answer) {
+            Some(login) => {
+                let own = answer.string("device_id").unwrap_or_default();
+                self.end_devices(user, &login.token, &[Some(own), keep]).await
+            }
+            None => Err(unavailable(Unexpected { what: "login", status })),
+        };
+        running.end(&answer).await;
         ended
     }
 

@@ -21,6 +21,7 @@ struct Page<'a> {
     page: Frame<'a>,
     login: String,
     account: String,
+    manage: Option<String>,
     device_id: String,
     device_name: String,
 }
@@ -31,6 +32,7 @@ pub(crate) async fn show(State(module): State<Arc<TwoFactor>>, visitor: Visitor)
         page: site.frame(&visitor.words),
         login: site.link("/_matrix/client/v3/login"),
         account: site.link(ACCOUNT),
+        manage: module.manage_url(),
         device_id: visitor.query("device_id").unwrap_or_default(),
         device_name: visitor.query("initial_device_display_name").unwrap_or_default(),
     };

@@ -48,6 +48,7 @@ struct Secret {
 #[template(path = "setup.html")]
 struct ScanPage<'a> {
     page: Frame<'a>,
+    title: &'a str,
     form: &'a Form,
     id: &'a str,
     secret: Option<Secret>,
@@ -112,7 +113,9 @@ impl Setup<'_> {
     }
 
     fn scan_page(&self, status: StatusCode, id: &str, secret: Option<Secret>, error: Option<&str>) -> Response {
-        let page = ScanPage { page: self.site.frame(&self.visitor.words), form: &self.form, id, secret, error };
+        // The second time there is nothing to scan.
+        let title = if secret.is_some() { "setup-title" } else { "code-title" };
+        let page = ScanPage { page: self.site.frame(&self.visitor.words), title, form: &self.form, id, secret, error };
         self.site.page(status, &page, None)
     }
 

@@ -13,6 +13,7 @@
 //!
 //! The [account page](super::account) lets people sign in by the same steps: a visit whose goal is that page.
 
+mod steps;
 mod views;
 mod visit;
 

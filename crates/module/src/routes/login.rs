@@ -27,11 +27,15 @@ async fn create(module: &TwoFactor, mut proved: Proved) -> Result<Value, ApiErro
         Some(answer) => answer,
         None => made(module, &proved).await?,
     };
-    if proved.factor.is_none()
-        && let Some(obligation) = module.obligation(&proved.user).await?
-        && let Some(answer) = answer.as_object_mut()
-    {
-        answer.insert("org.matrix.msc1998.two_factor".to_owned(), obligation);
+    // The login exists: failing now would only hide its token.
+    match module.obligation(&proved.user).await {
+        Ok(Some(obligation)) => {
+            if let Some(answer) = answer.as_object_mut() {
+                answer.insert("org.matrix.msc1998.two_factor".to_owned(), obligation);
+            }
+        }
+        Ok(None) => {}
+        Err(error) => tracing::error!(user.id = proved.user, %error, "what a login is to be told is not known"),
     }
     Ok(answer)
 }

@@ -57,6 +57,8 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::RestoreFinished { .. }
         | Kind::KeyRotationStarted { .. }
         | Kind::KeyRotationFinished { .. }
+        | Kind::ExportStarted { .. }
+        | Kind::ExportFinished { .. }
         | Kind::PolicyChanged { .. }
         | Kind::KeyRemoved { .. } => return None,
         Kind::RecoveryCodeUsed { remaining } => {
@@ -83,6 +85,8 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::IssuedCodeUsed => "event-code-issued-used",
         Kind::ExemptionEnded { .. } => "event-exemption-over",
         Kind::Restored { .. } => "event-restored",
+        Kind::Imported { .. } => "event-imported",
+        Kind::Exported { .. } => "event-exported",
     };
     Some(words.say(key))
 }

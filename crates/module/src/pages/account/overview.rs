@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
-use matrix_2fa_core::{Policy, Proof, Standing};
+use matrix_2fa_core::{Policy, Proof, Standing, account::MAX_AUTHENTICATORS};
 
 use super::{
-    super::{site::Frame, trouble::Trouble},
+    super::{FEW, site::Frame, trouble::Trouble},
     Place,
     history::{Line, When},
     owner::Owner,
@@ -14,9 +14,6 @@ use super::{
 
 /// Lines of history.
 const LINES: usize = 10;
-
-/// From here on the page asks for new recovery codes.
-const FEW: usize = 3;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -28,6 +25,8 @@ struct Page<'a> {
     done: Option<String>,
     warnings: Vec<String>,
     may_add: bool,
+    full: bool,
+    few: bool,
     may_turn_off: bool,
     authenticators: Vec<Row<'a>>,
     remaining: Option<String>,
@@ -76,6 +75,8 @@ impl Owner<'_> {
             done: self.what_was_done().and_then(|what| done_in_words(&what)).map(|key| words.say(key)),
             warnings: self.warnings(&standing),
             may_add: policy != Policy::Disallowed,
+            full: account.authenticators().len() >= MAX_AUTHENTICATORS,
+            few: account.recovery_remaining() <= FEW,
             may_turn_off: account.is_enrolled() && policy != Policy::Required,
             authenticators: rows.collect(),
             remaining: account.is_enrolled().then(|| words.count("recovery-left", remaining)),

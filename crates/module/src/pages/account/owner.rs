@@ -5,7 +5,7 @@ use http::{StatusCode, header::SET_COOKIE};
 use matrix_2fa_core::{Account, Proof, Stage};
 use matrix_2fa_engine::{
     EngineError, Origination,
-    page_sessions::{PageSession, PageState, Purpose},
+    page_sessions::{PageSession, PageState, Purpose, Seen},
 };
 
 use super::{
@@ -169,8 +169,7 @@ impl<'a> Owner<'a> {
         if !self.module.host().verify_password(&self.user, self.visitor.field("password")).await? {
             return Ok(self.asking(StatusCode::FORBIDDEN, Some((Wrong::Password, &words.say("password-wrong")))));
         }
-        let now = engine.now();
-        let next = PageState { epoch, proved_at: Some(now), ..self.session.state.clone() };
+        let next = PageState { epoch, proved_at: Some(engine.now()), ..self.session.state.clone() };
         if !self.account.is_enrolled() {
             return match engine.renew_page_session(&self.session, next).await {
                 Ok(session) => Ok(self.keep(self.on(), &session.id)),
@@ -179,7 +178,7 @@ impl<'a> Owner<'a> {
             };
         }
         let code = self.visitor.field("code");
-        let next = PageState { factor: Some((factor::stage_of(code), now)), ..next };
+        let next = PageState { factor: Some((factor::stage_of(code), Seen::of(&self.account))), ..next };
         let (next, renewal) = engine.page_renewal(&self.session, next).await?;
         let from = Origination { page: None, ..self.origination("account", Proof::default()) };
         match factor::check(self.module, words, &self.user, &from, code, renewal).await? {

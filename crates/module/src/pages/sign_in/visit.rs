@@ -1,23 +1,13 @@
-//! One way through the sign-in pages, in one tab: which step is next, and what each step does.
+//! One way through the sign-in pages, in one tab: which step is next, and where it ends.
 
 use std::time::Duration;
 
 use axum::response::Response;
 use http::{StatusCode, header::SET_COOKIE};
-use matrix_2fa_core::{Proof, Stage, Standing, Timestamp};
-use matrix_2fa_engine::{
-    EngineError, Origination,
-    page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose},
-};
+use matrix_2fa_core::{Standing, Timestamp};
+use matrix_2fa_engine::page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose};
 
-use super::super::{
-    ACCOUNT, Site, account,
-    factor::{self, Checked},
-    setup::{self, Form, Outcome, Setup},
-    target::Target,
-    trouble::Trouble,
-    visitor::{Visitor, form_token},
-};
+use super::super::{ACCOUNT, Site, account, target::Target, trouble::Trouble, visitor::Visitor};
 use crate::TwoFactor;
 
 /// What the cookies of visits are called, before the name of the visit.
@@ -127,95 +117,6 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// One check of one password, whoever the user is.
-    async fn password(&self) -> Result<Response, Trouble> {
-        let (module, words) = (self.module, &self.visitor.words);
-        module.admit(self.visitor.client())?;
-        let named = self.visitor.field("user").trim();
-        // A name that cannot be a user's becomes the empty one, which no user has.
-        let user = module.host().canonical_user(named).unwrap_or_default();
-        let epoch = module.host().login_epoch(&user).await?;
-        if !module.host().verify_password(&user, self.visitor.field("password")).await? {
-            let error = words.say("sign-in-wrong");
-            return Ok(self.password_page(StatusCode::FORBIDDEN, named, Some(&error)));
-        }
-        let (proved_at, client) = (Some(module.engine().now()), module.engine().client_tag(self.visitor.client()));
-        let next = PageState { user: Some(user), epoch, proved_at, client, ..self.session.state.clone() };
-        match module.engine().renew_page_session(&self.session, next).await {
-            Ok(session) => Ok(self.next_step(&session)),
-            Err(EngineError::Superseded) => Err(Trouble::Used),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn code(&self) -> Result<Response, Trouble> {
-        let (engine, words) = (self.module.engine(), &self.visitor.words);
-        let user = self.session.state.user.as_deref().ok_or(Trouble::Expired)?;
-        let code = self.visitor.field("code");
-        let from = Origination {
-            client: self.visitor.client(),
-            operation: Some("login".to_owned()),
-            ..Origination::default()
-        };
-        let factor = Some((factor::stage_of(code), engine.now()));
-        let next = PageState { factor, ..self.session.state.clone() };
-        let (next, renewal) = engine.page_renewal(&self.session, next).await?;
-        match factor::check(self.module, words, user, &from, code, renewal).await? {
-            Checked::Right => Ok(self.next_step(&next)),
-            // Sent twice: the other one has gone on with the code.
-            Checked::Refused { .. } if engine.page_session(&self.session.id).await?.is_none() => Err(Trouble::Used),
-            Checked::Refused { status, text } => Ok(self.code_page(status, Some(&text))),
-        }
-    }
-
-    /// Who has no factor adds one now; the code that confirms it is the factor of this login.
-    async fn set_up(&self) -> Result<Response, Trouble> {
-        let user = self.session.state.user.as_deref().ok_or(Trouble::Expired)?;
-        if self.module.host().login_epoch(user).await? != self.session.state.epoch {
-            return Err(Trouble::Expired);
-        }
-        let form = Form {
-            action: self.address(""),
-            token: form_token(self.module, &self.session.id, self.visit),
-            again: self.address(""),
-            replaces: false,
-        };
-        let (module, site, visitor) = (self.module, self.site, self.visitor);
-        let setup = Setup { module, site, visitor, session: &self.session, user, form };
-        if visitor.field("id").is_empty() {
-            return setup.begin(Proof::FirstFactor, &visitor.words.say("add-name-default")).await;
-        }
-        match setup.confirm().await? {
-            Outcome::Again(response) => Ok(response),
-            Outcome::Done { recovery, cookie, .. } => {
-                let codes = recovery.unwrap_or_default();
-                let page = setup::codes_page(site, visitor, user, &codes, self.address(""));
-                Ok(self.keep(page, &cookie))
-            }
-        }
-    }
-
-    /// New recovery codes, in place of none. What was proved here lets a recovery code do it too.
-    async fn renew_codes(&self) -> Result<Response, Trouble> {
-        let (engine, state) = (self.module.engine(), &self.session.state);
-        let user = state.user.as_deref().ok_or(Trouble::Expired)?;
-        let proof = match state.factor {
-            Some((Stage::Totp, _)) => Proof::SecondFactor,
-            Some((Stage::Recovery, _)) => Proof::RecoveryLogin,
-            _ => return Err(Trouble::Expired),
-        };
-        let place = engine.renewal_place(user)?;
-        let from = Origination {
-            client: self.visitor.client(),
-            operation: Some("regenerate".to_owned()),
-            proof,
-            page: Some(engine.page_step(&self.session)),
-            ..Origination::default()
-        };
-        let codes = engine.regenerate(user, &from, place).await?.map_err(|_refused| Trouble::Used)?;
-        Ok(setup::codes_page(self.site, self.visitor, user, &codes, self.address("")))
-    }
-
     pub(super) async fn go_on(&self) -> Result<Response, Trouble> {
         self.visitor.must_come_from(self.module, &self.session.id, &self.continue_scope())?;
         match self.step().await? {
@@ -234,7 +135,7 @@ impl<'a> Visit<'a> {
         let mut response = match &self.goal {
             Goal::Client(target) => {
                 engine.end_page_session(&self.session).await?;
-                let factor = factor.map(|(stage, _at)| stage);
+                let factor = factor.map(|(stage, _seen)| stage);
                 let token = engine.issue_login_token(&user, factor, epoch, TOKEN_LIFETIME).await?;
                 self.site.see_other(&target.with_token(&token))
             }
@@ -259,7 +160,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Gives this browser the session's value.
-    fn keep(&self, mut response: Response, value: &str) -> Response {
+    pub(super) fn keep(&self, mut response: Response, value: &str) -> Response {
         let left = self.session.state.expires_at.since(self.module.engine().now());
         let seconds = i64::try_from(left.as_secs()).unwrap_or_default();
         response.headers_mut().append(SET_COOKIE, self.site.cookie(&cookie_name(self.visit), value, seconds));
