@@ -52,7 +52,7 @@ async fn make(engine: &Engine, users: usize, what: What) -> Result<(), Failure> 
                 let user = format!("@u{number}:localhost");
                 match what {
                     What::Account => drop(seed::enroll(&engine, &user).await?),
-                    What::Reading => drop(seed::read(&engine, &user).await?),
+                    What::Reading => seed::read(&engine, &user).await?,
                     What::Session => drop(seed::begin(&engine, &user).await?),
                 }
             }
