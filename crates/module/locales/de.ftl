@@ -146,9 +146,9 @@ recovery-left = { $count ->
    *[other] { $count } von 10 sind übrig. Jeder gilt einmal, anstelle eines Codes aus der App.
 }
 recovery-renew = Neue Codes erstellen
-recovery-title = Neue Wiederherstellungscodes?
+recovery-title = Neue Wieder­herstellungs­codes?
 recovery-text = Sie bekommen zehn neue Codes. Die alten gelten sofort nicht mehr.
-codes-title = Ihre Wiederherstellungscodes
+codes-title = Ihre Wieder­herstellungs­codes
 codes-text = Ist Ihr Telefon verloren, kommen Sie mit einem dieser Codes hinein. Jeder gilt einmal. Bewahren Sie sie so auf, dass Sie sie ohne das Telefon finden.
 codes-copy = Kopieren
 codes-copied = Kopiert. Fügen Sie es an einem sicheren Ort ein.
@@ -203,7 +203,7 @@ prove-title = Sind Sie es noch?
 prove-text = Änderungen brauchen einen Nachweis, der höchstens zehn Minuten alt ist. Danach geht es weiter, wo Sie waren.
 way-in-title = Zweiten Faktor einrichten
 way-in-text = Dieser Server verlangt einen für jedes Konto. Sie brauchen eine Authenticator-App auf Ihrem Telefon; es dauert etwa zwei Minuten. Danach geht die Anmeldung weiter.
-renew-title = Kein Wiederherstellungscode ist übrig
+renew-title = Kein Wieder­herstellungs­code ist übrig
 renew-text = Sie haben den letzten benutzt. Erstellen Sie neue, bevor es weitergeht: Ohne sie sperrt ein verlorenes Telefon Sie aus. Das dauert eine Minute, dann geht Ihre Anmeldung weiter.
 way-in-until = Bis { $when } geht es noch ohne.
 way-in-later = Jetzt nicht
