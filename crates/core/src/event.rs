@@ -151,6 +151,10 @@ pub enum EventKind {
     },
     /// It was used.
     IssuedCodeUsed,
+    /// A login of this user that had not passed the second factor was ended before anybody had its token. From where: the operation.
+    LoginStopped,
+    /// An endpoint that cannot ask for the second factor asked for interactive auth, and was refused. Which one: the operation.
+    UnguardedRefused,
     /// Of [`SERVER`]: the rules of who must have a second factor are others from now on.
     PolicyChanged {
         /// The rules, as they are shown to administrators.
@@ -206,6 +210,8 @@ impl EventKind {
             Self::ExemptionEnded { .. } => "exemption_ended",
             Self::CodeIssued { .. } => "code_issued",
             Self::IssuedCodeUsed => "issued_code_used",
+            Self::LoginStopped => "login_stopped",
+            Self::UnguardedRefused => "unguarded_refused",
             Self::PolicyChanged { .. } => "policy_changed",
             Self::RestoreFinished { .. } => "restore_finished",
             Self::KeyRotationStarted { .. } => "key_rotation_started",

@@ -151,6 +151,8 @@ impl News {
             | Kind::DemandWithdrawn { .. }
             | Kind::Exempted { .. }
             | Kind::ExemptionEnded { .. }
+            | Kind::LoginStopped
+            | Kind::UnguardedRefused
             | Kind::PolicyChanged { .. }
             | Kind::RestoreFinished { .. }
             | Kind::KeyRotationStarted { .. }
