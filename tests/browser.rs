@@ -35,6 +35,21 @@ fn people_see_what_is_wrong() {
     drive("states.mjs", Needs::Settings(&settings));
 }
 
+#[test]
+fn people_read_every_page_in_their_language_and_with_any_name() {
+    drive("languages.mjs", Needs::Clock);
+}
+
+#[test]
+fn people_see_that_nobody_may_enroll() {
+    drive("disallowed.mjs", Needs::Settings(&[("MATRIX_2FA_POLICY", "disallowed")]));
+}
+
+#[test]
+fn r66_people_see_that_the_server_cannot_decide() {
+    drive("down.mjs", Needs::Disk);
+}
+
 fn drive(script: &str, needs: Needs<'_>) {
     let Some(server) = Server::start_with(needs) else { return };
     let (node, modules) = (client_tool("MATRIX_2FA_NODE", "js/bin/node"), client_tool("MATRIX_2FA_JS", "js"));
@@ -48,6 +63,7 @@ fn drive(script: &str, needs: Needs<'_>) {
     }
     let mut command = Command::new(node);
     command.arg(modules.join(script)).env("MATRIX_2FA_URL", server.base_url());
+    command.env("MATRIX_2FA_PID", server.pid());
     if env::var_os("MATRIX_2FA_SCREENSHOTS").is_none() {
         let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/conformance/pages");
         command.env("MATRIX_2FA_SCREENSHOTS", pictures);

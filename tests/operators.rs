@@ -5,6 +5,8 @@
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`check`] what it says of the servers that ours needs
 //! * [`events`] the audit log, and what is done to it
+//! * [`many`] a hundred thousand users
+//! * [`moving`] everybody to another server, and from lists
 //! * [`notices`] mail, with a real mail server that comes and goes
 //! * [`numbers`] metrics, health, and a log for machines
 //! * [`restored`] an older store is noticed, and made safe
@@ -14,6 +16,8 @@ mod backup;
 mod check;
 mod events;
 mod keys;
+mod many;
+mod moving;
 mod notices;
 mod numbers;
 mod restored;

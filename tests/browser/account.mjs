@@ -2,23 +2,9 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { Person, base, browser, fill, measured, scan, seen, visitor, wait, weighs } from "./harness.mjs";
+import { CODE, FIRST, MINUTE, Person, button, fill, home, link, run, scan, seen, signs_in, titled, visitor, wait, weighs } from "./harness.mjs";
 
-const CODE = "Code from your authenticator app";
-const FIRST = "The code that the app shows now";
-const home = `${base}/_matrix-2fa/account`;
 const WITH_QR = 40 * 1024;
-
-const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
-const button = (page, name) => page.getByRole("button", { name, exact: true }).click();
-const titled = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
-
-async function signs_in(page, person, code) {
-    await page.goto(home);
-    await fill(page, { "User name": person.name, Password: person.password });
-    if (code) await fill(page, { [CODE]: code });
-    await titled(page, "Two-factor authentication");
-}
 
 /** From nothing to saved recovery codes: four clicks beside the typing. */
 async function adds_an_authenticator(page, person) {
@@ -62,7 +48,7 @@ async function adds_an_authenticator(page, person) {
 /** The old phone works until the new one does. */
 async function has_a_new_phone(page, person) {
     await signs_in(page, person, await person.code());
-    await wait(10 * 60_000);
+    await wait(10 * MINUTE);
     await link(page, "I have a new phone");
     await titled(page, "Is it still you?");
     await seen(page, "prove");
@@ -207,7 +193,7 @@ async function works_by_keyboard() {
     await context.close();
 }
 
-try {
+async function manages_everything() {
     const erna = await Person.registered("erna");
     const context = await visitor({ expected: [403, 409], permissions: ["clipboard-read", "clipboard-write"], acceptDownloads: true });
     await adds_an_authenticator(await context.newPage(), erna);
@@ -216,13 +202,6 @@ try {
     await has_a_new_phone(page, erna);
     await changes_things(page, erna);
     await comes_back_and_turns_off(page, erna);
-    await works_without_scripts();
-    await works_by_keyboard();
-    measured("account");
-    console.log("all steps passed");
-} catch (error) {
-    console.error(error);
-    process.exitCode = 1;
-} finally {
-    await browser.close();
 }
+
+await run("account", [manages_everything, works_without_scripts, works_by_keyboard]);

@@ -19,6 +19,16 @@ const STEP_MS = 30_000;
 /** Everything that one page transfers. */
 const WEIGHT = 30 * 1024;
 
+/** The account page, and the beginning of a sign-in for an app. */
+export const home = `${base}/_matrix-2fa/account`;
+export const app = `${base}/_matrix/client/v3/login/sso/redirect?redirectUrl=${encodeURIComponent("element://vector/")}`;
+export const MINUTE = 60_000;
+
+/** Labels of the fields for codes. */
+export const CODE = "Code from your authenticator app";
+export const FIRST = "The code that the app shows now";
+export const RECOVERY = "Recovery code";
+
 export async function api(method, path, { body, token } = {}) {
     const response = await fetch(`${base}/_matrix/client/v3/${path}`, {
         method,
@@ -109,7 +119,7 @@ export async function scan(page) {
     return shown;
 }
 
-export const browser = await chromium.launch({
+const browser = await chromium.launch({
     executablePath: process.env.MATRIX_2FA_CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox"],
 });
@@ -133,7 +143,7 @@ const paints = new Map();
 const weights = new Map();
 
 /** What was measured, beside the pictures. */
-export function measured(name) {
+function measured(name) {
     const sorted = [...paints].sort(([, one], [, other]) => other - one);
     const lines = sorted.map(([state, ms]) => `${ms.toFixed(0).padStart(6)} ms to the first paint, ${String(weights.get(state)).padStart(6)} bytes: ${state}`);
     if (shots) writeFileSync(join(shots, `measured-${name}.txt`), `${lines.join("\n")}\n`);
@@ -150,6 +160,7 @@ export async function seen(page, name) {
     });
     assert.ok(weight > 3000 && weight < limit, `${name} weighs ${weight} bytes with every file and its headers`);
     weights.set(name, weight);
+    assert.match(await page.locator("footer").innerText(), /not decrypt|entschlüsselt|ne déchiffre pas/, name);
     const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
     if (paint !== undefined) paints.set(name, paint);
     for (const [width, colorScheme, judge] of [[320, "light", true], [320, "dark"], [1280, "light"], [1280, "dark", true]]) {
@@ -194,6 +205,35 @@ export async function weigh(context, address) {
     await page.close();
     assert.ok(bytes > 500 && bytes < WEIGHT, `${address} weighs ${bytes} bytes`);
     return bytes;
+}
+
+export const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
+export const button = (page, name) => page.getByRole("button", { name, exact: true }).click();
+export const titled = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+
+/** What a sign-in page asks for first. */
+export const names = (person) => ({ "User name": person.name, Password: person.password });
+
+/** The account page of this person, by this code if there is a factor. */
+export async function signs_in(page, person, code) {
+    await page.goto(home);
+    await fill(page, names(person));
+    if (code) await fill(page, { [CODE]: code });
+    await titled(page, "Two-factor authentication");
+}
+
+/** All steps of a script, one after the other, and then what was measured. */
+export async function run(name, steps) {
+    try {
+        for (const step of steps) await step();
+        measured(name);
+        console.log("all steps passed");
+    } catch (error) {
+        console.error(error.data ? [error.httpStatus, error.data] : error);
+        process.exitCode = 1;
+    } finally {
+        await browser.close();
+    }
 }
 
 /** Fills what people fill, and sends it. */

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { createClient, InteractiveAuth, MatrixError } from "matrix-js-sdk";
-import { Person, api, base, browser, fill, measured, seen, visitor, weigh } from "./harness.mjs";
+import { createClient, InteractiveAuth } from "matrix-js-sdk";
+import { CODE, Person, api, base, fill, names, run, seen, visitor, weigh } from "./harness.mjs";
 
 /** A web client of its own origin: it waits for its login token, and opens fallback pages in a popup. */
 const client = createServer((request, response) => {
@@ -15,7 +15,6 @@ const client = createServer((request, response) => {
 });
 await new Promise((ready) => client.listen(0, "127.0.0.1", ready));
 const clientUrl = `http://127.0.0.1:${client.address().port}`;
-const CODE = "Code from your authenticator app";
 
 async function logs_in_by_sso() {
     const anna = await Person.enrolled("anna");
@@ -102,7 +101,7 @@ async function logs_in_embedded() {
     await page.goto(`${base}/_matrix/static/client/login/?device_id=WEBVIEW`);
     await page.evaluate(() => (window.matrixLogin.onLogin = (answer) => (window.answer = answer)));
     await seen(page, "embedded");
-    await fill(page, { "User name": carol.name, Password: carol.password });
+    await fill(page, names(carol));
     const label = `${CODE}, or a recovery code`;
     await page.getByLabel(label).waitFor();
     await seen(page, "embedded-code");
@@ -150,19 +149,12 @@ async function explains_errors() {
     await context.close();
 }
 
-try {
-    await logs_in_by_sso();
-    await confirms_in_a_popup("m.login.2fa.totp", false);
-    await confirms_in_a_popup("m.login.sso", true);
-    await logs_in_embedded();
-    await works_without_scripts_and_mouse();
-    await explains_errors();
-    measured("pages");
-    console.log("all steps passed");
-} catch (error) {
-    console.error(error instanceof MatrixError ? [error.httpStatus, error.data] : error);
-    process.exitCode = 1;
-} finally {
-    await browser.close();
-    client.close();
-}
+await run("pages", [
+    logs_in_by_sso,
+    () => confirms_in_a_popup("m.login.2fa.totp", false),
+    () => confirms_in_a_popup("m.login.sso", true),
+    logs_in_embedded,
+    works_without_scripts_and_mouse,
+    explains_errors,
+]);
+client.close();

@@ -3,20 +3,9 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { Person, api, base, browser, fill, measured, scan, seen, visitor, wait } from "./harness.mjs";
+import { CODE, FIRST, MINUTE, Person, RECOVERY, api, app, base, button, fill, home, link, names, run, seen, signs_in, titled, visitor, wait } from "./harness.mjs";
 
-const CODE = "Code from your authenticator app";
-const FIRST = "The code that the app shows now";
-const RECOVERY = "Recovery code";
-const home = `${base}/_matrix-2fa/account`;
-const app = `${base}/_matrix/client/v3/login/sso/redirect?redirectUrl=${encodeURIComponent("element://vector/")}`;
-const MINUTE = 60_000;
-
-const link = (page, name) => page.getByRole("link", { name, exact: true }).click();
-const button = (page, name) => page.getByRole("button", { name, exact: true }).click();
-const titled = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
 const the_authenticator = (page) => page.locator("a[href*='authenticators/']").first().click();
-const names = (person) => ({ "User name": person.name, Password: person.password });
 
 async function opened(start, person) {
     const context = await visitor({ expected: [400, 403, 409, 429] });
@@ -27,9 +16,8 @@ async function opened(start, person) {
 }
 
 async function managing(person, code) {
-    const page = await opened(home, person);
-    await fill(page, { [CODE]: code ?? (await person.code()) });
-    await titled(page, "Two-factor authentication");
+    const page = await opened("about:blank");
+    await signs_in(page, person, code ?? (await person.code()));
     return page;
 }
 
@@ -252,25 +240,14 @@ async function shows_whose_it_is() {
     await seen(page, "sign-in-branded");
 }
 
-try {
-    for (const step of [
-        shows_whose_it_is,
-        waits_and_locks,
-        renews_on_the_way_in,
-        reads_that_no_code_is_left,
-        changes_what_it_should_not,
-        has_many_and_comes_late,
-        confirms_everywhere,
-        is_held_up,
-        errs_in_an_app,
-    ]) {
-        await step();
-    }
-    measured("states");
-    console.log("all steps passed");
-} catch (error) {
-    console.error(error);
-    process.exitCode = 1;
-} finally {
-    await browser.close();
-}
+await run("states", [
+    shows_whose_it_is,
+    waits_and_locks,
+    renews_on_the_way_in,
+    reads_that_no_code_is_left,
+    changes_what_it_should_not,
+    has_many_and_comes_late,
+    confirms_everywhere,
+    is_held_up,
+    errs_in_an_app,
+]);

@@ -296,10 +296,14 @@ impl Server {
         self.0.without_disk.store(false, Ordering::SeqCst);
     }
 
+    /// The id of the process.
+    pub fn pid(&self) -> String {
+        self.process().child.lock().unwrap().id().to_string()
+    }
+
     /// From now on every write of the process to any file fails, until it is started again. From now on, too, 503 is a fair answer.
     pub fn forbid_writing(&self) {
-        let pid = self.process().child.lock().unwrap().id().to_string();
-        let told = Command::new("prlimit").args(["--pid", &pid, "--fsize=0:"]).status();
+        let told = Command::new("prlimit").args(["--pid", &self.pid(), "--fsize=0:"]).status();
         let told = told.expect("prlimit is installed (on Debian: the package util-linux)");
         assert!(told.success(), "prlimit may limit a process of ours");
         self.0.without_disk.store(true, Ordering::SeqCst);

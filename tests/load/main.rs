@@ -7,6 +7,7 @@
 //! load verify DATA USERS FILE     the module with a host that makes logins out of thin air
 //! load login DATA USERS FILE      the reference homeserver, which makes a device and a token
 //! load store DATA USERS FILE      the same loads and commits, without HTTP
+//! load many DATA USERS            users with an authenticator and nothing else, for tests/load/many.sh
 //! load memory DATA USERS          what an account and a live session take of it, over the store's cache
 //! ```
 //!
@@ -35,7 +36,7 @@ use matrix_2fa_store_sled::{Options, SledStore};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use seed::Failure;
 
 /// The store and the keys where `matrix-2fa serve --data DATA` has them.
 struct Bench {
@@ -92,12 +93,15 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (what, data, users, file) = match arguments.as_slice() {
         ["echo"] => return serve::echo().await,
+        ["many", data, users] => {
+            return seed::everybody(&Bench::open(Path::new(data)).await?.engine, users.parse()?).await;
+        }
         ["memory", data, users] => return memory::run(Path::new(data), users.parse()?).await,
         [what, data, users, file] => (*what, Path::new(data), users.parse()?, Path::new(file)),
         ["database"] => return databases(),
         _ => {
             return Err(
-                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE | memory DATA USERS".into()
+                "usage: load echo | verify DATA USERS FILE | login DATA USERS FILE | store DATA USERS FILE | many DATA USERS | memory DATA USERS".into()
             );
         }
     };

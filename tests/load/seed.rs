@@ -16,7 +16,8 @@ use matrix_2fa_store::{AccountChange, Commit, Committed, Expected, Kind, NewReco
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::Failure;
+/// Whatever went wrong.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// As the reference homeserver stores a user.
 #[derive(Default, Serialize)]
@@ -53,6 +54,24 @@ pub(crate) async fn run(engine: &Engine, users: usize) -> Result<Vec<String>, Fa
         Ok(format!(r#"{{"type":"m.login.2fa.totp","session":"{session}","token":"{}"}}"#, code.expose()))
     };
     made.into_iter().map(body).collect()
+}
+
+/// Makes `users` users with an authenticator: @u0000000:localhost and so on.
+pub(crate) async fn everybody(engine: &Engine, users: usize) -> Result<(), Failure> {
+    let mut tasks = JoinSet::new();
+    for part in 0..64 {
+        let engine = engine.clone();
+        tasks.spawn(async move {
+            for number in (part..users).step_by(64) {
+                enroll(&engine, &format!("@u{number:07}:localhost")).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
+    while let Some(part) = tasks.join_next().await {
+        part??;
+    }
+    Ok(())
 }
 
 async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {

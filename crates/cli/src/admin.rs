@@ -11,7 +11,8 @@ mod restored;
 mod show;
 
 pub use act::AdminAct;
-pub use answer::Desk;
+pub use answer::{AdminError, Desk};
+pub use show::printable;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,6 +25,7 @@ use crate::{
     console,
     control::{self, Act},
     failure::Failure,
+    moving,
     settings::{DataFlags, Flags, Settings},
 };
 
@@ -113,6 +115,15 @@ pub enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Put everybody's second factors into a file that only its recipient can read, for another server
+    ///
+    /// It holds the seeds: whoever opens it can make everybody's codes. It is audited as a disclosure, for each user. The running server writes
+    /// the file, so name a folder that it can write to.
+    Export(moving::ExportArguments),
+    /// Bring second factors from an export, or from a list of otpauth URIs
+    ///
+    /// Users are not made by it, and who has other factors already is left alone. Each user comes whole or not at all; cut short, run it again.
+    Import(moving::ImportArguments),
     /// How many users have what
     Stats(#[command(flatten)] Common),
     /// Say that the store was restored from a backup, and make it safe; all servers must be stopped
@@ -151,7 +162,7 @@ pub struct OneUser {
 pub struct Common {
     /// Answer in JSON, for programs
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Who does it, for the audit [default: the name of the account on this machine]
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
@@ -188,6 +199,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             let named = user.clone();
             common.ask(AdminAct::Events { user, since, limit: Some(*limit) }, named.as_deref())
         }
+        Command::Export(arguments) => arguments.run(),
+        Command::Import(arguments) => arguments.run(),
         Command::Stats(common) => common.ask(AdminAct::Stats, None),
         Command::Restored { since, flags } => restored::run(timestamp(*since), flags),
     }
@@ -216,7 +229,7 @@ impl Common {
         Ok(())
     }
 
-    fn settings(&self, user: Option<&str>) -> Result<Settings, Failure> {
+    pub fn settings(&self, user: Option<&str>) -> Result<Settings, Failure> {
         let mut settings = Settings::load(&(&self.flags).into())?;
         // A full id says itself to which server it belongs.
         if let Some((_, server)) = user.and_then(|user| user.split_once(':')) {
@@ -226,7 +239,7 @@ impl Common {
     }
 
     /// Whoever reaches the socket rules the server, so this is a note and no proof.
-    fn author(&self) -> String {
+    pub fn author(&self) -> String {
         let account = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
         let name = self.author.clone().or_else(account).unwrap_or_default();
         let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();

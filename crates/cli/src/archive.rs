@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use crate::new_file;
+
 /// The only format so far.
 pub const FORMAT: u32 = 1;
 const MAGIC: &str = "matrix-2fa backup";
@@ -39,8 +41,7 @@ pub enum Item {
     End { entries: u64 },
 }
 
-/// Writes under another name, until everything is on disk. Others may be able to write into the folder, and may want the content: the other
-/// name is random, nothing may be there already, and no link is followed.
+/// Writes under another name, until everything is on disk: see [`new_file`].
 pub struct Writer {
     out: BufWriter<NamedTempFile>,
     sum: Sha256,
@@ -51,14 +52,7 @@ pub struct Writer {
 impl Writer {
     /// Begins a file, for its owner alone. One that is there already is never overwritten.
     pub fn create(to: &Path, made_at: Timestamp) -> io::Result<Self> {
-        // Asked again at the end, by whoever gives the name; asked now, so that nobody waits for nothing.
-        if to.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        let name = to.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-        let prefix = [".".as_ref(), name, "-".as_ref()].join("".as_ref());
-        // With mode 0600.
-        let file = tempfile::Builder::new().prefix(&prefix).suffix(".partial").tempfile_in(folder(to))?;
+        let file = new_file::begin(to)?;
         let mut new = Self { out: BufWriter::new(file), sum: Sha256::new(), entries: 0, to: to.to_owned() };
         new.write(&Header { magic: MAGIC.to_owned(), format: FORMAT, made_at })?;
         Ok(new)
@@ -87,15 +81,9 @@ impl Writer {
         let sum = std::mem::take(&mut self.sum).finalize();
         self.out.write_all(&sum)?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        file.persist_noclobber(&self.to).map_err(|error| error.error)?;
-        File::open(folder(&self.to))?.sync_all()?;
+        new_file::finish(file, &self.to)?;
         Ok(self.entries)
     }
-}
-
-fn folder(of: &Path) -> &Path {
-    of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Why a file cannot be restored.

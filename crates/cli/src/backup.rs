@@ -14,6 +14,7 @@ use crate::{
     archive::Writer,
     control::{self, Act},
     failure::{Failure, chain},
+    new_file,
     settings::{Flags, Settings},
 };
 
@@ -48,11 +49,8 @@ pub async fn write(
     keys: Option<&Path>,
     tell: impl Fn(u64) + Send + 'static,
 ) -> Result<String, Failure> {
-    let failed = |error: &io::Error| {
-        let exists = error.kind() == io::ErrorKind::AlreadyExists;
-        let reason = if exists { "it exists already; name another".to_owned() } else { error.to_string() };
-        Failure::run(format!("cannot write {}: {reason}", file.display()))
-    };
+    let failed =
+        |error: &io::Error| Failure::run(format!("cannot write {}: {}", file.display(), new_file::reason(error)));
     let mut writer = Writer::create(file, now).map_err(|error| failed(&error))?;
     if let Some(keys) = keys {
         put_keys(&mut writer, keys).map_err(|error| failed(&error))?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::{admin::AdminAct, console, data::Data, failure::Failure, settings::Settings};
+use crate::{admin::AdminAct, console, data::Data, failure::Failure, moving::Import, settings::Settings};
 
 /// What can be asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub enum Act {
     Admin { act: AdminAct, author: String },
     /// What is audited, and what is audited from now on.
     Follow { user: Option<String>, since: Option<Timestamp>, limit: usize },
+    /// Put everybody's seeds into a file for these public keys.
+    Export { file: PathBuf, recipients: Vec<String>, author: String },
+    /// Bring seeds from a file.
+    Import { import: Import, author: String },
     /// Open every seed, and ask every account when its last code came.
     Check,
     /// Make a key file that nothing uses yet.
@@ -61,11 +65,11 @@ pub enum Heard {
 pub struct Teller(mpsc::UnboundedSender<Heard>);
 
 impl Teller {
-    fn progress(&self, line: String) {
+    pub fn progress(&self, line: String) {
         let _ = self.0.send(Heard::Progress(line));
     }
 
-    fn value(&self, value: Value) {
+    pub fn value(&self, value: Value) {
         let _ = self.0.send(Heard::Value(value));
     }
 

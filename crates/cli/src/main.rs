@@ -28,6 +28,8 @@ mod faulty;
 mod guard;
 mod keys;
 mod manual;
+mod moving;
+mod new_file;
 mod notices;
 mod numbers;
 mod proxies;

@@ -4,11 +4,13 @@
 //! * `verification`: `verify_totp`, `reserve_recovery`, `settle_recovery` — a try is charged in the same commit that decides it.
 //! * `issued`: `issue_code`, `verify_issued` — a code of an administrator.
 //! * `change`: `rename`, `remove`, `disable`, `regenerate`, and the administrator's `reset` and `unlock`.
+//! * [`moving`]: what an account is on its way to another server.
 //! * `upkeep`: `reseal` and `restored`, which the operator does to every account.
 
 mod change;
 mod enrollment;
 mod issued;
+pub mod moving;
 mod upkeep;
 mod verification;
 

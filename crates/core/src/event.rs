@@ -155,6 +155,34 @@ pub enum EventKind {
     LoginStopped,
     /// An endpoint that cannot ask for the second factor asked for interactive auth, and was refused. Which one: the operation.
     UnguardedRefused,
+    /// An administrator brought factors of this user from elsewhere.
+    Imported {
+        /// Who.
+        author: String,
+        /// The authenticators that came; empty if only what the policy or the throttle knows did.
+        authenticators: Vec<String>,
+    },
+    /// The seeds of this user were put into a file for somebody.
+    Exported {
+        /// Who did it.
+        author: String,
+        /// Who can read the file: public keys.
+        recipients: Vec<String>,
+    },
+    /// Of [`SERVER`]: everybody's seeds are being put into a file.
+    ExportStarted {
+        /// Who does it.
+        author: String,
+        /// Who can read the file: public keys.
+        recipients: Vec<String>,
+    },
+    /// Of [`SERVER`]: they are in it.
+    ExportFinished {
+        /// Who did it.
+        author: String,
+        /// How many users are in the file.
+        users: u64,
+    },
     /// Of [`SERVER`]: the rules of who must have a second factor are others from now on.
     PolicyChanged {
         /// The rules, as they are shown to administrators.
@@ -212,6 +240,10 @@ impl EventKind {
             Self::IssuedCodeUsed => "issued_code_used",
             Self::LoginStopped => "login_stopped",
             Self::UnguardedRefused => "unguarded_refused",
+            Self::Imported { .. } => "imported",
+            Self::Exported { .. } => "exported",
+            Self::ExportStarted { .. } => "export_started",
+            Self::ExportFinished { .. } => "export_finished",
             Self::PolicyChanged { .. } => "policy_changed",
             Self::RestoreFinished { .. } => "restore_finished",
             Self::KeyRotationStarted { .. } => "key_rotation_started",

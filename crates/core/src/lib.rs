@@ -16,6 +16,7 @@ pub mod event;
 pub mod flow;
 pub mod issued;
 pub mod odds;
+pub mod otpauth;
 pub mod policy;
 pub mod recovery;
 pub mod secret;

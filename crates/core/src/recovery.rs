@@ -141,6 +141,22 @@ impl RecoverySet {
         Self { salt, params, created_at, codes }
     }
 
+    /// A set that came from elsewhere, of codes with the moment at which each was used.
+    pub(crate) fn with_spent(
+        salt: [u8; 16],
+        params: HashParams,
+        created_at: Timestamp,
+        codes: impl Iterator<Item = (RecoveryDigest, Option<Timestamp>)>,
+    ) -> Self {
+        let codes = codes.map(|(digest, spent_at)| Entry { digest, spent_at }).collect();
+        Self { salt, params, created_at, codes }
+    }
+
+    /// Every code with the moment at which it was used.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = (&RecoveryDigest, Option<Timestamp>)> {
+        self.codes.iter().map(|Entry { digest, spent_at }| (digest, *spent_at))
+    }
+
     /// Codes that can still be used.
     pub fn remaining(&self) -> usize {
         self.codes.iter().filter(|code| code.spent_at.is_none()).count()

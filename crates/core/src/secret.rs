@@ -66,6 +66,11 @@ impl RecoveryDigest {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
+
+    /// The bytes. Do not log.
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl PartialEq for RecoveryDigest {

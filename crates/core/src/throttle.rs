@@ -73,6 +73,9 @@ pub const RECOVERY: Budget = Budget {
 /// Wrong codes that a budget without a lock remembers.
 const REMEMBERED: usize = 64;
 
+/// And at most after two were joined, whatever the other said.
+const JOINED: usize = 1000;
+
 /// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address. The
 /// default, 0, is a client whose address is not known; nothing is forgiven to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -157,6 +160,22 @@ impl Throttle {
         let since = now.minus(FORGIVEN);
         let known = client != ClientTag::default();
         self.recent.retain(|fail| !known || fail.client != client || fail.at < since);
+    }
+
+    /// The same for another server, where nobody knows these clients.
+    pub(crate) fn without_clients(&self) -> Self {
+        let recent = self.recent.iter().map(|fail| Fail { at: fail.at, client: ClientTag::default() });
+        Self { recent: recent.collect(), ..self.clone() }
+    }
+
+    /// This one and what came from elsewhere: the longer run, and the wrong codes of both, each once.
+    pub(crate) fn joined(&self, other: &Self) -> Self {
+        let mut recent = self.recent.clone();
+        recent.extend(other.recent.iter().filter(|fail| self.recent.iter().all(|own| own.at != fail.at)));
+        recent.sort_by_key(|fail| fail.at);
+        let excess = recent.len().saturating_sub(JOINED);
+        recent.drain(..excess);
+        Self { run: self.run.max(other.run), failed_at: self.failed_at.max(other.failed_at), recent }
     }
 
     /// Wrong codes since the last right one.

@@ -3,7 +3,7 @@
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`issue`] codes of administrators · [`sessions`] interactive-auth sessions ·
 //! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
-//! key · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
+//! key · [`moving`] to and from another server · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
 //! many wrong codes · [`timing`] when a clock is wrong · [`numbers`] what is counted.
 
@@ -17,6 +17,7 @@ mod gate;
 pub mod hashing;
 pub mod issue;
 pub mod keyring;
+pub mod moving;
 pub mod notices;
 pub mod numbers;
 pub mod page_sessions;

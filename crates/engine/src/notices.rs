@@ -77,6 +77,11 @@ pub enum News {
     CodeIssued,
     /// It was used.
     IssuedCodeUsed,
+    /// An administrator brought authenticators from another server.
+    Imported {
+        /// What their user calls them.
+        names: Vec<String>,
+    },
 }
 
 /// A notice in the outbox.
@@ -138,6 +143,9 @@ impl News {
             Kind::Locked { .. } => Self::Locked,
             Kind::CodeIssued { .. } => Self::CodeIssued,
             Kind::IssuedCodeUsed => Self::IssuedCodeUsed,
+            Kind::Imported { authenticators, .. } if !authenticators.is_empty() => {
+                Self::Imported { names: authenticators.iter().map(|id| name(after, id)).collect() }
+            }
             Kind::FactorFailed { run, .. } if *run == SUSPICIOUS_RUN => Self::PasswordKnown,
             Kind::EnrollmentStarted { .. }
             | Kind::EnrollmentFailed { .. }
@@ -153,6 +161,10 @@ impl News {
             | Kind::ExemptionEnded { .. }
             | Kind::LoginStopped
             | Kind::UnguardedRefused
+            | Kind::Imported { .. }
+            | Kind::Exported { .. }
+            | Kind::ExportStarted { .. }
+            | Kind::ExportFinished { .. }
             | Kind::PolicyChanged { .. }
             | Kind::RestoreFinished { .. }
             | Kind::KeyRotationStarted { .. }

@@ -127,6 +127,18 @@ async fn r62_every_change_of_factors_leaves_its_notice() {
 }
 
 #[tokio::test]
+async fn r47_a_code_of_an_administrator_is_told_when_it_is_issued_and_when_it_is_used() {
+    let bench = Bench::new();
+    bench.add("phone").await;
+    bench.news().await;
+    let issued = bench.engine.issue_code(USER, "admin", STEP).await.unwrap();
+    assert_eq!(bench.news().await, [News::CodeIssued]);
+    let code = issued.unwrap().0.to_grouped();
+    let verdict = bench.engine.verify(USER, &proved(), Stage::Recovery, &code, Vec::new()).await.unwrap();
+    assert_eq!((verdict, bench.news().await), (Verdict::Verified, vec![News::IssuedCodeUsed]));
+}
+
+#[tokio::test]
 async fn r62_a_lock_is_told() {
     let bench = Bench::new();
     let (_, seed, _) = bench.add("phone").await;

@@ -86,6 +86,11 @@ impl LocalHomeserver {
         Ok(self.user(user).await?.is_some())
     }
 
+    /// Is there such a user, and not a deactivated one?
+    pub async fn is_active(&self, user: &str) -> Result<bool, HostError> {
+        Ok(self.user(user).await?.is_some_and(|stored| stored.value.deactivated_at.is_none()))
+    }
+
     /// Lets waiting long polls answer now, because the process wants to end.
     pub fn close(&self) {
         self.closing.send_replace(true);

@@ -27,7 +27,7 @@ for (const time of document.querySelectorAll("time[datetime]")) {
 const tools = document.querySelector(".tools");
 if (tools) {
   const codes = Array.from(document.querySelectorAll("#codes code"), (code) => code.textContent);
-  const text = [...document.querySelectorAll(".sheet h1, .who")].map((line) => line.textContent).concat("", codes, "").join("\n");
+  const text = [...document.querySelectorAll(".sheet h1, .who")].map((line) => line.textContent.replaceAll("\u00ad", "")).concat("", codes, "").join("\n");
   tools.querySelector("[data-copy]").addEventListener("click", async () => {
     await navigator.clipboard.writeText(codes.join("\n") + "\n");
     document.getElementById("copied").textContent = tools.dataset.copied;
@@ -89,7 +89,7 @@ if (login) {
         login.hidden = true;
         const hand_over = () => {
           window.matrixLogin.onLogin(answer);
-          tell(login.dataset.done);
+          document.getElementById("done").hidden = false;
         };
         // Who has no recovery code left reads it before the app takes over.
         const renew = document.getElementById("renew");

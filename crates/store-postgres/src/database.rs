@@ -5,7 +5,7 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use matrix_2fa_store::StoreError;
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, error::SqlState, types::ToSql};
 
 use crate::{
     Options,
@@ -57,6 +57,21 @@ impl Database {
     /// A connection that was set up.
     pub async fn connection(&self) -> Result<Object, Failure> {
         Ok(self.pool.get().await?)
+    }
+
+    /// The first connection: the database may be starting, and so may everything else on its machine. A database that refuses us, or that
+    /// is not there, says so at once.
+    pub async fn first_connection(&self, opening: Duration) -> Result<Object, Failure> {
+        let deadline = Instant::now() + opening;
+        let limits = Timeouts { create: Some(opening), ..self.pool.timeouts() };
+        loop {
+            match within(deadline, async { Ok(self.pool.timeout_get(&limits).await?) }).await {
+                Err(failure) if failure.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => {
+                    self.pause_after(failure, deadline).await?;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Until when something that begins now may be tried.

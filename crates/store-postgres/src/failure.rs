@@ -34,6 +34,12 @@ impl From<PoolError> for Failure {
 }
 
 impl Failure {
+    /// What the server calls it, if it was the server that said so.
+    pub fn code(&self) -> Option<&SqlState> {
+        let (Self::Again(cause) | Self::Refused(cause)) = self;
+        cause.downcast_ref::<tokio_postgres::Error>()?.code()
+    }
+
     pub fn into_cause(self) -> Cause {
         match self {
             Self::Again(cause) | Self::Refused(cause) => cause,

@@ -58,6 +58,8 @@ pub struct Options {
     pub connections: usize,
     /// How long a lost or busy database is tried again before the answer is that it is unavailable.
     pub patience: Duration,
+    /// How long the first connection may take when the database is starting or slow; one that is not there is an error at once.
+    pub opening: Duration,
     /// Batches of commits under way at the same time.
     pub lanes: usize,
     /// Commits in one batch, at most.
@@ -67,9 +69,10 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 16 connections, 5 seconds, 2 lanes of 256 commits, 1,024 waiting commits.
+    /// 16 connections, 5 seconds and a minute, 2 lanes of 256 commits, 1,024 waiting commits.
     fn default() -> Self {
-        Self { connections: 16, patience: Duration::from_secs(5), lanes: 2, batch: 256, queue: 1024 }
+        let (patience, opening) = (Duration::from_secs(5), Duration::from_secs(60));
+        Self { connections: 16, patience, opening, lanes: 2, batch: 256, queue: 1024 }
     }
 }
 
@@ -152,7 +155,7 @@ impl PostgresStore {
     pub async fn open(address: &Address, options: Options) -> Result<Self, OpenError> {
         let database = Arc::new(Database::new(address, &options).map_err(OpenError::Unreachable)?);
         let unreachable = |failure: Failure| OpenError::Unreachable(failure.into_cause());
-        let mut connection = database.connection().await.map_err(unreachable)?;
+        let mut connection = database.first_connection(options.opening).await.map_err(unreachable)?;
         migrations::run(&mut connection).await?;
         let row = connection.query_one(NOW, &[]).await.map_err(OpenError::Database)?;
         drop(connection);

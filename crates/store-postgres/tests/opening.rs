@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{error::Error, process::Command, sync::LazyLock};
+use std::{error::Error, process::Command, sync::LazyLock, time::Duration};
 
 use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, Store, StoreError};
 use matrix_2fa_store_postgres::{
@@ -43,6 +43,15 @@ async fn several_servers_may_start_at_once_and_again() {
     assert_eq!(stores[0].commit(put("key", 1)).await.unwrap(), Committed::Done);
     let again = open(&CLUSTER.socket_address(name(&address))).await.unwrap();
     assert!(again.record(SESSION, "key").await.unwrap().is_some());
+}
+
+/// A server that starts together with its database, on a busy machine, once gave up after the patience that a request has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_connection_may_take_longer_than_others() {
+    let (address, patience) = (CLUSTER.database().parse().unwrap(), Duration::ZERO);
+    let hasty = Options { patience, opening: Duration::ZERO, ..Options::default() };
+    assert!(matches!(PostgresStore::open(&address, hasty).await, Err(OpenError::Unreachable(_))));
+    PostgresStore::open(&address, Options { patience, ..Options::default() }).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

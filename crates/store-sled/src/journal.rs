@@ -6,52 +6,45 @@
 //! ends. What is still there when the journal has grown too heavy moves to the tree ([`Journal::overdue`]).
 
 mod blocks;
+mod entry;
 mod item;
 
+pub use entry::Entry;
 pub use item::{Writer, item, items, stored};
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashSet},
     ops::Bound,
-    sync::Arc,
 };
 
 use matrix_2fa_core::Timestamp;
-use matrix_2fa_store::Version;
+use matrix_2fa_store::Kind;
 
-use crate::{keys, log::Pointer, values::Head};
+use crate::{keys, log::Pointer};
 use blocks::Blocks;
-
-/// What a record is called in the journal: its kind and key, as [`keys::place`] gives them.
-pub type Place = Arc<[u8]>;
-
-/// A present record.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where its item lies.
-    pub at: Pointer,
-    pub version: Version,
-    pub expires_at: Timestamp,
-    pub user: Option<Box<str>>,
-}
+use entry::{ByExpiry, ByPlace, ByUser};
 
 /// What one item did.
 #[derive(Debug)]
-pub struct Change {
-    pub place: Place,
-    /// The block that the item is in.
-    pub block: u64,
-    /// `None`: the record is gone.
-    pub entry: Option<Entry>,
+pub enum Change {
+    /// This record is there.
+    There(Entry),
+    /// The record of this name is gone.
+    Gone {
+        /// Its kind and key, as [`keys::place`] gives them.
+        place: Box<[u8]>,
+        /// The block that says so.
+        block: u64,
+    },
 }
 
 /// The present records of the journal, and its blocks. Only the committing thread changes it.
 #[derive(Debug, Default)]
 pub struct Journal {
-    places: HashMap<Place, Entry>,
-    /// As [`keys::of_user`].
-    by_user: BTreeSet<Box<[u8]>>,
-    by_expiry: BTreeSet<(Timestamp, Place)>,
+    places: HashSet<ByPlace>,
+    /// Those that have one.
+    by_user: BTreeSet<ByUser>,
+    by_expiry: BTreeSet<ByExpiry>,
     blocks: Blocks,
 }
 
@@ -62,39 +55,39 @@ impl Journal {
     }
 
     pub fn get(&self, place: &[u8]) -> Option<&Entry> {
-        self.places.get(place)
+        self.places.get(place).map(|entry| &entry.0)
     }
 
-    /// The records of a user that [`keys::all_of_user`] makes this prefix of, by key: what follows the prefix, and where it lies.
-    pub fn of_user(&self, prefix: &[u8]) -> Vec<(Vec<u8>, Pointer)> {
-        let mine = self
-            .by_user
-            .range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded))
-            .map_while(|key| key.strip_prefix(prefix));
-        mine.filter_map(|key| Some((key.to_vec(), self.get(&keys::place_of_user(prefix, key))?.at))).collect()
+    /// The records of a kind that a user has: name, and where it lies. By name.
+    pub fn of_user(&self, kind: Kind, user: &str) -> Vec<(Vec<u8>, Pointer)> {
+        let prefix = entry::owned(user, keys::place(&keys::all_of_kind(kind)));
+        let later = self.by_user.range::<[u8], _>((Bound::Included(prefix.as_slice()), Bound::Unbounded));
+        let mine = later.map_while(|entry| Some((entry.key_after(&prefix)?.to_vec(), entry.0.at())));
+        mine.collect()
     }
 
     /// The first `limit` records whose place begins with `prefix` and comes after `after`, in order. Looks at all there are: for work that
     /// visits everything.
-    pub fn after(&self, prefix: &[u8], after: &[u8], limit: usize) -> Vec<(Place, Pointer)> {
-        let later = self.places.iter().filter(|(place, _)| place.starts_with(prefix) && ***place > *after);
-        let mut later: Vec<_> = later.map(|(place, entry)| (place, entry.at)).collect();
+    pub fn after(&self, prefix: &[u8], after: &[u8], limit: usize) -> Vec<(Vec<u8>, Pointer)> {
+        let all = self.places.iter().map(|entry| (entry.0.place(), entry.0.at()));
+        let mut later: Vec<_> = all.filter(|(place, _)| place.starts_with(prefix) && *place > after).collect();
         if later.len() > limit {
             later.select_nth_unstable_by_key(limit, |(place, _)| *place);
             later.truncate(limit);
         }
         later.sort_unstable_by_key(|(place, _)| *place);
-        later.into_iter().map(|(place, at)| (Arc::clone(place), at)).collect()
+        later.into_iter().map(|(place, at)| (place.to_vec(), at)).collect()
     }
 
     /// Where every present record lies.
     pub fn all(&self) -> Vec<Pointer> {
-        self.places.values().map(|entry| entry.at).collect()
+        self.places.iter().map(|entry| entry.0.at()).collect()
     }
 
-    /// The first `limit` records that expire at or before `now`.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Place)> {
-        self.by_expiry.iter().take_while(|(at, _)| *at <= now).take(limit).cloned().collect()
+    /// The first `limit` records that expire at or before `now`: when, and their places.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<(Timestamp, Vec<u8>)> {
+        let first = self.by_expiry.iter().map(|entry| (entry.0.expires_at(), entry.0.place()));
+        first.take_while(|(at, _)| *at <= now).take(limit).map(|(at, place)| (at, place.to_vec())).collect()
     }
 
     /// The oldest block, if the journal has grown too heavy: what is left of it must move to the tree.
@@ -108,34 +101,31 @@ impl Journal {
     }
 
     /// Does what an item says. Items come in their order.
-    pub fn apply(&mut self, Change { place, block, entry }: Change) {
-        if let Some(before) = self.places.remove(&place) {
-            if let Some(user) = &before.user {
-                self.by_user.remove(keys::of_user(&place, user).as_slice());
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::There(entry) => {
+                let block = entry.at().seq();
+                self.end(entry.place(), block);
+                if entry.user().is_some() {
+                    self.by_user.insert(ByUser(entry.clone()));
+                }
+                self.by_expiry.insert(ByExpiry(entry.clone()));
+                self.blocks.keep(block);
+                self.places.insert(ByPlace(entry));
             }
-            self.by_expiry.remove(&(before.expires_at, Arc::clone(&place)));
-            self.blocks.supersede(before.at.seq(), block);
+            Change::Gone { place, block } => self.end(&place, block),
         }
-        if let Some(entry) = entry {
-            if let Some(user) = &entry.user {
-                self.by_user.insert(keys::of_user(&place, user).into());
-            }
-            self.by_expiry.insert((entry.expires_at, Arc::clone(&place)));
-            self.blocks.keep(block);
-            self.places.insert(place, entry);
-        }
+    }
+
+    fn end(&mut self, place: &[u8], by: u64) {
+        let Some(ByPlace(before)) = self.places.take(place) else { return };
+        self.blocks.supersede(before.at().seq(), by);
+        self.by_user.remove(&ByUser(before.clone()));
+        self.by_expiry.remove(&ByExpiry(before));
     }
 
     /// Blocks that may go, each told once. None may go before one that was told earlier.
     pub fn take_spent(&mut self) -> Vec<u64> {
         self.blocks.take_spent()
-    }
-}
-
-impl Entry {
-    /// What the committing thread compares.
-    pub fn head(&self) -> Head {
-        let user = self.user.as_deref().map(str::to_owned);
-        Head { version: self.version, expires_at: Some(self.expires_at), user, journaled: true }
     }
 }

@@ -83,12 +83,6 @@ pub fn all_of_user(kind: Kind, user: &str) -> Vec<u8> {
     key(b'u', &[kind.0.as_bytes(), &[SEPARATOR], &length(user), user.as_bytes()])
 }
 
-/// The place of the record whose index entry is `prefix`, by [`all_of_user`], and `key_`.
-pub fn place_of_user(prefix: &[u8], key_: &[u8]) -> Vec<u8> {
-    let kind = place(prefix).split_inclusive(|byte| *byte == SEPARATOR).next().unwrap_or_default();
-    [kind, key_].concat()
-}
-
 /// The key of the record at `place`.
 pub fn at_place(place: &[u8]) -> Vec<u8> {
     key(b'r', &[place])

@@ -59,7 +59,7 @@ pub struct Options {
     /// Commits that may wait for the committing thread; more than these wait for a place.
     pub queue: usize,
     /// What the journal of records that expire may weigh, in bytes: what is still there beyond that moves to the tree. 1 MiB are about
-    /// 1,800 sessions, for which its index takes half as much memory.
+    /// 1,800 sessions, for which its index takes a third as much memory.
     pub journal_bytes: usize,
     /// What a file of the redo log has before its changes move to the tree, in bytes. While they do, it may become twice as long; there are
     /// two, and what they have is also in memory.
@@ -173,7 +173,7 @@ impl Store for SledStore {
                 let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
                 records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
             }
-            let journaled = shared.journal().of_user(&prefix);
+            let journaled = shared.journal().of_user(kind, &user);
             for (key, at) in journaled {
                 let key = String::from_utf8(key).map_err(|_| lost())?;
                 records.push((key, shared.journaled(at)?));

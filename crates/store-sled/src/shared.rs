@@ -93,7 +93,7 @@ impl Shared {
     }
 
     fn find(&self, key: &[u8]) -> Result<Option<Record>, StoreError> {
-        let journaled = self.journal().get(keys::place(key)).map(|entry| entry.at);
+        let journaled = self.journal().get(keys::place(key)).map(journal::Entry::at);
         if let Some(at) = journaled
             && let Some(block) = self.get(&keys::journal(at.seq()))?
         {

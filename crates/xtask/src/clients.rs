@@ -1,4 +1,4 @@
-//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
+//! What the tests need: programs of Debian's (an authenticator, a reader of QR codes, age, a PostgreSQL, false clocks, a browser), a mail server (aiosmtpd), for the gateway a Synapse, and for the real clients matrix-nio and
 //! pyotp, matrix-js-sdk, playwright-core, axe-core and a node that can run them. Clients go under target/; their versions are pinned in
 //! tests/clients.
 
@@ -21,6 +21,7 @@ pub fn install(workspace: &Workspace) -> Result<Environment> {
         debian(shell, program, program, &["--version"])?;
     }
     postgresql(workspace)?;
+    debian(shell, "age", "age", &["--version"])?;
     debian(shell, "openssl", "openssl", &["version"])?;
     debian(shell, "chromium", "chromium", &["--version"])?;
     debian(shell, "zbarimg", "zbar-tools", &["--version"])?;

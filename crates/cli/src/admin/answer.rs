@@ -101,7 +101,7 @@ impl Desk<'_> {
     }
 
     /// The canonical id of a user who exists.
-    async fn user(&self, given: &str) -> Result<String, AdminError> {
+    pub async fn user(&self, given: &str) -> Result<String, AdminError> {
         let stranger = || AdminError::BadInput(format!("{given} is no Matrix id of this server; write @user:server"));
         let user = self.data.host.canonical_user(given).ok_or_else(stranger)?;
         // Who is a user of the homeserver behind a gateway, only that knows; here they are known by what they did.

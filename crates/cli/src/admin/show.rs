@@ -149,6 +149,6 @@ fn shown(at: Timestamp) -> String {
 }
 
 /// Users choose names and devices; a terminal obeys what stands in them.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

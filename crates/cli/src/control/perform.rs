@@ -13,6 +13,7 @@ use crate::{
     data::Data,
     events,
     failure::{Failure, chain},
+    moving,
 };
 
 /// Does it. `serving`: others use the store at the same time.
@@ -27,6 +28,8 @@ pub async fn perform(act: Act, data: &Data, serving: bool, teller: &Teller) -> R
             Ok(())
         }
         Act::Follow { user, since, limit } => follow(user, since, limit, data, teller).await,
+        Act::Export { file, recipients, author } => moving::export(&file, &recipients, &author, data, teller).await,
+        Act::Import { import, author } => moving::import(import, &author, data, teller).await,
         Act::Check => {
             let mut report = check::Report::default();
             report.accounts(&data.engine).await?;

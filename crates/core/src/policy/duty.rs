@@ -52,6 +52,25 @@ impl Exemption {
 }
 
 impl Duty {
+    /// This one and what came from another server: the earlier day, and what was decided here before what was decided there.
+    pub(crate) fn joined(&self, other: &Self) -> Self {
+        Self {
+            since: self.since.into_iter().chain(other.since).min(),
+            demanded: self.demanded.clone().or_else(|| other.demanded.clone()),
+            exemption: self.exemption.clone().or_else(|| other.exemption.clone()),
+        }
+    }
+
+    /// What is in `next` and was not in this one, for the audit.
+    pub(crate) fn news_in(&self, next: &Self) -> Vec<EventKind> {
+        let demanded = next.demanded.clone().filter(|_| self.demanded.is_none());
+        let exempted = next.exemption.clone().filter(|_| self.exemption.is_none());
+        let demanded = demanded.map(|Demand { author, until, .. }| EventKind::EnrollmentDemanded { author, until });
+        let exempted =
+            exempted.map(|Exemption { reason, author, until, .. }| EventKind::Exempted { reason, author, until });
+        demanded.into_iter().chain(exempted).collect()
+    }
+
     /// From when the grace period of the rules counts: the first day, or the end of an exemption that is over. A clock that was set back
     /// must not make it end in an hour that has not come yet.
     pub(super) fn began(&self, now: Timestamp) -> Option<Timestamp> {

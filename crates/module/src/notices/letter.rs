@@ -79,6 +79,9 @@ impl Stationery {
                 facts.push((words.say("notice-old-name"), tame(from)));
                 facts.push((words.say("notice-new-name"), tame(to)));
             }
+            News::Imported { names } => {
+                facts.extend(names.iter().map(|name| (words.say("notice-authenticator"), tame(name))));
+            }
             _ => {}
         }
         facts.push((words.say("notice-when"), in_utc(notice.at)));
@@ -109,6 +112,7 @@ fn in_words(words: &Words, news: &News) -> (String, String) {
         News::Unfinished => ("notice-unfinished", "notice-unfinished-text"),
         News::CodeIssued => ("notice-code-issued", "notice-code-issued-text"),
         News::IssuedCodeUsed => ("notice-issued-used", "notice-issued-used-text"),
+        News::Imported { .. } => ("notice-imported", "notice-imported-text"),
     };
     (words.say(title), words.say(text))
 }

@@ -69,9 +69,9 @@ impl Group<'_> {
     ) {
         let place = keys::place(key);
         let at = self.journal.append(place, value);
-        let entry = journal::Entry { at, version, expires_at, user: user.map(String::into_boxed_str) };
-        self.heads.insert(key.clone(), Some(entry.head()));
-        self.journaled.push(journal::Change { place: place.into(), block: at.seq(), entry: Some(entry) });
+        let entry = journal::Entry::new(at, version, expires_at, user.as_deref(), place);
+        self.heads.insert(key.clone(), Some(Head { version, expires_at: Some(expires_at), user, journaled: true }));
+        self.journaled.push(journal::Change::There(entry));
         self.close_journal_if_full();
     }
 
@@ -79,7 +79,7 @@ impl Group<'_> {
         if before.is_some_and(|head| head.journaled) {
             let place = keys::place(key);
             let at = self.journal.append(place, &[]);
-            self.journaled.push(journal::Change { place: place.into(), block: at.seq(), entry: None });
+            self.journaled.push(journal::Change::Gone { place: place.into(), block: at.seq() });
             self.close_journal_if_full();
         }
     }
@@ -115,14 +115,14 @@ impl Group<'_> {
         let block = self.shared.journal_block(oldest)?;
         let mut left = Vec::new();
         for item in journal::items(oldest, &block)? {
-            if self.shared.journal().get(item.place).is_some_and(|entry| entry.at == item.at) {
+            if self.shared.journal().get(item.place).is_some_and(|entry| entry.at() == item.at) {
                 left.push((item.place, item.stored, RecordView::read(item.stored)?.head()));
             }
         }
         for (place, stored, head) in left {
             self.expiring.extend(head.expires_at.map(|at| expiry::Item { at, place: place.to_vec() }));
             // Told under the number of the block itself, which goes with this batch: nothing has to remember it.
-            self.journaled.push(journal::Change { place: place.into(), block: oldest, entry: None });
+            self.journaled.push(journal::Change::Gone { place: place.into(), block: oldest });
             self.put_into_tree(keys::at_place(place).into(), stored.into(), None, head);
         }
         self.dropped.push(keys::journal(oldest).into());

@@ -74,7 +74,7 @@ impl Group<'_> {
             }
         }
         for (at, place) in self.shared.journal().due(now, limit) {
-            due.push(Item { at, place: place.to_vec() });
+            due.push(Item { at, place });
             found = true;
         }
         due.sort();

@@ -2,7 +2,7 @@
 
 use matrix_2fa_store::StoreError;
 
-use super::{Change, Entry, Place};
+use super::{Change, Entry};
 use crate::{log::Pointer, values::RecordView};
 
 /// A block is closed when it has grown past this, so that it stays a small value.
@@ -45,18 +45,12 @@ pub struct Item<'a> {
 impl Item<'_> {
     /// What it does.
     pub fn change(&self) -> Result<Change, StoreError> {
-        let (place, block) = (Place::from(self.place), self.at.seq());
         if self.stored.is_empty() {
-            return Ok(Change { place, block, entry: None });
+            return Ok(Change::Gone { place: self.place.into(), block: self.at.seq() });
         }
-        let record = RecordView::read(self.stored)?;
-        let entry = Entry {
-            at: self.at,
-            version: record.version,
-            expires_at: record.expires_at.ok_or_else(cut_short)?,
-            user: record.user.map(Box::from),
-        };
-        Ok(Change { place, block, entry: Some(entry) })
+        let RecordView { version, expires_at, user, .. } = RecordView::read(self.stored)?;
+        let expires_at = expires_at.ok_or_else(cut_short)?;
+        Ok(Change::There(Entry::new(self.at, version, expires_at, user, self.place)))
     }
 }
 

@@ -43,6 +43,7 @@ fn everything() -> Vec<News> {
         News::Unfinished,
         News::CodeIssued,
         News::IssuedCodeUsed,
+        News::Imported { names: vec![name(), name()] },
     ]
 }
 

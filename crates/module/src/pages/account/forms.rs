@@ -75,6 +75,7 @@ impl Owner<'_> {
         }
         let Some(_proof) = self.proof() else { return Ok(self.to_prove(place)) };
         match &place {
+            Place::Add | Place::NewPhone if self.policy().await? == Policy::Disallowed => Err(Trouble::Disallowed),
             Place::Add | Place::NewPhone if self.account.authenticators().len() >= MAX_AUTHENTICATORS => {
                 Err(Trouble::TooMany)
             }
@@ -85,12 +86,14 @@ impl Owner<'_> {
             Place::One(id) => self.one_page(StatusCode::OK, id, None),
             Place::Recovery | Place::Off if !self.account.is_enrolled() => Err(Trouble::Used),
             Place::Recovery => Ok(self.ask(&place, "recovery-title", "recovery-text", "recovery-renew")),
-            Place::Off if self.module.policy_for(&self.user, &self.account).await? == Policy::Required => {
-                Err(Trouble::LastRequired)
-            }
+            Place::Off if self.policy().await? == Policy::Required => Err(Trouble::LastRequired),
             Place::Off => Ok(self.ask(&place, "off-title", "off-text", "off-button")),
             _ => Ok(self.ask(&place, "devices-title", "devices-text", "devices-button")),
         }
+    }
+
+    async fn policy(&self) -> Result<Policy, Trouble> {
+        Ok(self.module.policy_for(&self.user, &self.account).await?)
     }
 
     fn ask(&self, place: &Place, title: &'static str, text: &'static str, button: &'static str) -> Response {

@@ -58,6 +58,8 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         | Kind::KeyRotationStarted { .. }
         | Kind::KeyRotationFinished { .. }
         | Kind::UnguardedRefused
+        | Kind::ExportStarted { .. }
+        | Kind::ExportFinished { .. }
         | Kind::PolicyChanged { .. }
         | Kind::KeyRemoved { .. } => return None,
         Kind::RecoveryCodeUsed { remaining } => {
@@ -85,6 +87,8 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::IssuedCodeUsed => "event-code-issued-used",
         Kind::ExemptionEnded { .. } => "event-exemption-over",
         Kind::Restored { .. } => "event-restored",
+        Kind::Imported { .. } => "event-imported",
+        Kind::Exported { .. } => "event-exported",
     };
     Some(words.say(key))
 }
