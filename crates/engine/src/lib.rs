@@ -352,8 +352,8 @@ impl Engine {
         Ok(committed)
     }
 
-    /// Audits something that changes no account.
-    pub async fn audit(&self, user: &str, kind: EventKind, from: &Origination) -> Result<(), EngineError> {
+    /// Audits something of a user that changes no account.
+    pub async fn audit_of(&self, user: &str, kind: EventKind, from: &Origination) -> Result<(), EngineError> {
         let stored = self.store.load(user).await?;
         let Context { user: of, now: at, origin, .. } = self.context(user, from);
         let event = matrix_2fa_core::Event { at, user: of, origin, kind };

@@ -52,7 +52,7 @@ impl Gateway {
         }
         let operation: String = format!("{method} {path}").chars().take(LONGEST).collect();
         let from = Origination { client: scope::client(), operation: Some(operation), ..Origination::default() };
-        if let Err(error) = engine.audit(user, kind, &from).await {
+        if let Err(error) = engine.audit_of(user, kind, &from).await {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 user.id = user,
