@@ -36,6 +36,9 @@ fn r49_a_token_of_an_enrolled_user_from_a_path_in_no_row_is_stopped_ended_and_to
     }
     assert_eq!(upstream.alive(), before, "each of them was ended");
     assert!(server.log().contains("came through no door"), "and told");
+    let audited = |log: &str| log.matches("event=LoginStopped").count();
+    assert_eq!(audited(&server.log()), 1, "and audited, once a minute");
+    assert!(server.log().contains("operation=\"POST /_matrix/client/v3/unheard/of\""));
     // Exempt by its exact path.
     server.post("refresh", &json!({ "refresh_token": "r" })).is(200);
     server.post("refresh/", &json!({ "refresh_token": "r" })).refused(403, "M_FORBIDDEN").without_token();
@@ -73,6 +76,10 @@ fn an_answer_that_hides_its_token_is_not_passed_on() {
             http("Content-Type: application/json\r\n", &format!(r#"{{"access_token":"{token}","access_token":"x"}}"#))
         },
         |token: &str| http("Content-Type: application/json\r\n", &format!(r#"{{"\u0061ccess_token":"{token}"}}"#)),
+        // Good for POST /refresh, which is exempt.
+        |token: &str| {
+            http("Content-Type: application/json\r\n", &json!({ "a": { "refresh_token": token } }).to_string())
+        },
         |token: &str| http("Content-Type: application/json\r\n", &format!(r#"{{"access_token":"{token}""#)),
         |token: &str| http("Content-Encoding: gzip\r\n", &json!({ "access_token": token }).to_string()),
         |token: &str| {
@@ -125,5 +132,6 @@ fn r49_interactive_auth_of_a_path_in_no_row_is_refused_to_an_enrolled_user() {
     let alice = plain.enroll();
     alice.post(PATH, &json!({})).refused(403, "M_FORBIDDEN");
     assert!(server.log().contains("is not in the table of doors"));
+    assert!(server.log().contains("event=UnguardedRefused"), "audited");
     assert_eq!(server.request("POST", PATH).ask().expect("an answer").status, 401, "nobody's");
 }

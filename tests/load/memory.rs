@@ -19,6 +19,8 @@ pub(crate) async fn run(data: &Path, users: usize) -> Result<(), Failure> {
     let bench = Bench::over(data, store, clock).await?;
     let empty = resident()?;
     make(&bench.engine, users, What::Account).await?;
+    // What was read stays in memory too, as far as it may; a session is not to pay for that.
+    make(&bench.engine, users, What::Reading).await?;
     let accounts = resident()?;
     make(&bench.engine, users, What::Session).await?;
     let sessions = resident()?;
@@ -34,6 +36,7 @@ pub(crate) async fn run(data: &Path, users: usize) -> Result<(), Failure> {
 #[derive(Clone, Copy)]
 enum What {
     Account,
+    Reading,
     Session,
 }
 
@@ -49,6 +52,7 @@ async fn make(engine: &Engine, users: usize, what: What) -> Result<(), Failure> 
                 let user = format!("@u{number}:localhost");
                 match what {
                     What::Account => drop(seed::enroll(&engine, &user).await?),
+                    What::Reading => seed::read(&engine, &user).await?,
                     What::Session => drop(seed::begin(&engine, &user).await?),
                 }
             }

@@ -1,6 +1,6 @@
 //! Users who have an authenticator and an open login session whose password stage is passed.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use matrix_2fa_core::{
     Account, AuthSession, Context, Flow, Operation, Params, Policy, Proof, RecoverySet, Seed, Stage,
@@ -19,7 +19,13 @@ use tokio::task::JoinSet;
 /// Whatever went wrong.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// As the reference homeserver stores a user.
+/// Users who are made at the same time.
+const AT_ONCE: usize = 64;
+
+/// Users of the reference homeserver.
+const USER: Kind = Kind("hs_user");
+
+/// As it stores one.
 #[derive(Default, Serialize)]
 struct User {
     password: Option<String>,
@@ -33,27 +39,43 @@ struct User {
 
 /// Makes `users` users; returns, for each, the body that completes their login now.
 pub(crate) async fn run(engine: &Engine, users: usize) -> Result<Vec<String>, Failure> {
-    let mut tasks = JoinSet::new();
-    for part in 0..64 {
+    // Everybody has an authenticator long before anybody logs in.
+    let enrolled = each(users, |user| {
         let engine = engine.clone();
-        tasks.spawn(async move {
-            let mut made = Vec::new();
-            for number in (part..users).step_by(64) {
-                made.push(user(&engine, &format!("@u{number}:localhost")).await?);
-            }
-            Ok::<_, Failure>(made)
-        });
-    }
-    let mut made = Vec::new();
-    while let Some(part) = tasks.join_next().await {
-        made.extend(part??);
-    }
+        async move { Ok((enroll(&engine, &user).await?, user)) }
+    });
+    let mut seeds: HashMap<String, Seed> = enrolled.await?.into_iter().map(|(seed, user)| (user, seed)).collect();
+    let begun = each(users, |user| {
+        let engine = engine.clone();
+        async move { Ok((begin(&engine, &user).await?, user)) }
+    });
+    let begun = begun.await?.into_iter();
+    let made = begun.map(|(session, user)| Some((session, seeds.remove(&user)?)));
+    let made = made.collect::<Option<Vec<_>>>().ok_or("a user is missing")?;
     // Codes at the very end: they are good for a minute and a half at most.
     let body = |(session, seed): (String, Seed)| {
         let code = code_at(Params::default(), &seed, engine.now()).ok_or("bad parameters")?;
         Ok(format!(r#"{{"type":"m.login.2fa.totp","session":"{session}","token":"{}"}}"#, code.expose()))
     };
     made.into_iter().map(body).collect()
+}
+
+/// Does something for every user, many at a time.
+async fn each<T: Send + 'static, F>(users: usize, what: impl Fn(String) -> F) -> Result<Vec<T>, Failure>
+where
+    F: Future<Output = Result<T, Failure>> + Send + 'static,
+{
+    let (mut tasks, mut done) = (JoinSet::new(), Vec::with_capacity(users));
+    for number in 0..users {
+        if tasks.len() == AT_ONCE {
+            done.extend(tasks.join_next().await.transpose()?.transpose()?);
+        }
+        tasks.spawn(what(format!("@u{number}:localhost")));
+    }
+    while let Some(one) = tasks.join_next().await {
+        done.push(one??);
+    }
+    Ok(done)
 }
 
 /// Makes `users` users with an authenticator: @u0000000:localhost and so on.
@@ -74,14 +96,16 @@ pub(crate) async fn everybody(engine: &Engine, users: usize) -> Result<(), Failu
     Ok(())
 }
 
-async fn user(engine: &Engine, user: &str) -> Result<(String, Seed), Failure> {
-    let seed = enroll(engine, user).await?;
-    Ok((begin(engine, user).await?, seed))
-}
-
 /// A login whose password stage is passed: its session.
 pub(crate) async fn begin(engine: &Engine, user: &str) -> Result<String, Failure> {
+    read(engine, user).await?;
     Ok(engine.open_session(session(engine, user)).await?.id)
+}
+
+/// What the password stage reads: the user and the account.
+pub(crate) async fn read(engine: &Engine, user: &str) -> Result<(), Failure> {
+    let (found, account) = (engine.store().record(USER, user).await?, engine.account(user).await?);
+    if found.is_some() && account.is_enrolled() { Ok(()) } else { Err("nobody to log in".into()) }
 }
 
 /// A user with an authenticator.
@@ -92,7 +116,7 @@ pub(crate) async fn enroll(engine: &Engine, user: &str) -> Result<Seed, Failure>
     let change = AccountChange { user: user.to_owned(), expected: 0, account: account(engine, user, &seed)? };
     let bytes = codec::encode("record", &User::default())?;
     let next = NewRecord { bytes, ..NewRecord::default() };
-    let records = vec![RecordChange::put(Kind("hs_user"), user, Expected::Absent, next)];
+    let records = vec![RecordChange::put(USER, user, Expected::Absent, next)];
     let commit = Commit { account: Some(change), records, ..Commit::default() };
     if engine.store().commit(commit).await? != Committed::Done {
         return Err("the folder was seeded before".into());

@@ -151,6 +151,10 @@ pub enum EventKind {
     },
     /// It was used.
     IssuedCodeUsed,
+    /// A login of this user that had not passed the second factor was ended before anybody had its token. From where: the operation.
+    LoginStopped,
+    /// An endpoint that cannot ask for the second factor asked for interactive auth, and was refused. Which one: the operation.
+    UnguardedRefused,
     /// An administrator brought factors of this user from elsewhere.
     Imported {
         /// Who.
@@ -234,6 +238,8 @@ impl EventKind {
             Self::ExemptionEnded { .. } => "exemption_ended",
             Self::CodeIssued { .. } => "code_issued",
             Self::IssuedCodeUsed => "issued_code_used",
+            Self::LoginStopped => "login_stopped",
+            Self::UnguardedRefused => "unguarded_refused",
             Self::Imported { .. } => "imported",
             Self::Exported { .. } => "exported",
             Self::ExportStarted { .. } => "export_started",

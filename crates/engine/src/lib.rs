@@ -39,7 +39,7 @@ use alarm::Alarm;
 use gate::Gate;
 use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
-    Account, Clock, Context, Proof, Rules, Timestamp, Transition,
+    Account, Clock, Context, EventKind, Proof, Rules, Timestamp, Transition,
     event::Origin,
     recovery::HashParams,
     throttle::{self, Budget, ClientTag},
@@ -352,6 +352,17 @@ impl Engine {
         Ok(committed)
     }
 
+    /// Audits something of a user that changes no account.
+    pub async fn audit_of(&self, user: &str, kind: EventKind, from: &Origination) -> Result<(), EngineError> {
+        let stored = self.store.load(user).await?;
+        let Context { user: of, now: at, origin, .. } = self.context(user, from);
+        let event = matrix_2fa_core::Event { at, user: of, origin, kind };
+        match self.swap(user, &stored, None, vec![event], Vec::new()).await? {
+            Committed::Done => Ok(()),
+            Committed::Conflict => Err(EngineError::Contended),
+        }
+    }
+
     /// What this process audits from now on.
     pub fn watch(&self) -> broadcast::Receiver<matrix_2fa_core::Event> {
         self.audited.subscribe()
@@ -380,10 +391,10 @@ impl Engine {
 
 /// What is audited is also logged, once it is durable. Events carry no secret.
 fn log(event: &matrix_2fa_core::Event) {
-    use matrix_2fa_core::EventKind::{FactorFailed, FactorReplayed, Locked};
+    use matrix_2fa_core::EventKind::{FactorFailed, FactorReplayed, Locked, LoginStopped, UnguardedRefused};
     let (ip, what) = (event.origin.ip.as_deref(), &event.kind);
     match what {
-        FactorFailed { .. } | FactorReplayed { .. } | Locked { .. } => {
+        FactorFailed { .. } | FactorReplayed { .. } | Locked { .. } | LoginStopped | UnguardedRefused => {
             tracing::warn!(user.id = event.user, client.ip = ip, operation = event.origin.operation, event = ?what, "audit");
         }
         _ => {

@@ -159,6 +159,8 @@ impl News {
             | Kind::DemandWithdrawn { .. }
             | Kind::Exempted { .. }
             | Kind::ExemptionEnded { .. }
+            | Kind::LoginStopped
+            | Kind::UnguardedRefused
             | Kind::Imported { .. }
             | Kind::Exported { .. }
             | Kind::ExportStarted { .. }

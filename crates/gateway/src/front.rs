@@ -2,7 +2,7 @@
 //!
 //! 1. What two servers could read in two ways is 400 (`proxy`, `paths`).
 //! 2. A guarded path goes to our handlers and never further by itself: what they do not answer is 404.
-//! 3. Everything else goes upstream: streamed where it is known to mint no token, else watched ([`crate::net`]).
+//! 3. Everything else goes upstream: streamed where it is known to mint no token, past all our routes; else watched ([`crate::net`]).
 
 use std::sync::Arc;
 
@@ -19,10 +19,12 @@ use crate::{
     doors::{Opened, Way, way},
     paths::Unreadable,
     proxy::{is_known, refuse_malformed},
+    router::Gateway,
 };
 
 struct Front {
     inner: Router,
+    gateway: Arc<Gateway>,
     opened: Opened,
 }
 
@@ -38,12 +40,17 @@ pub(crate) enum Passage {
 }
 
 /// Judges every request before `inner` routes it. (A layer would come after the routing.)
-pub(crate) fn judged(inner: Router, opened: Opened) -> Router {
-    Router::new().fallback(take).with_state(Arc::new(Front { inner, opened }))
+pub(crate) fn judged(inner: Router, gateway: Arc<Gateway>) -> Router {
+    let opened = gateway.host.settings.opened;
+    Router::new().fallback(take).with_state(Arc::new(Front { inner, gateway, opened }))
 }
 
 async fn take(State(front): State<Arc<Front>>, request: Request) -> Response {
     match judge(request, front.opened) {
+        // Most requests by far, and none of our handlers has any business with them.
+        Ok(request) if request.extensions().get() == Some(&Passage::Streamed) => {
+            front.gateway.stream(request).await.unwrap_or_else(refusal)
+        }
         Ok(request) => front.inner.clone().oneshot(request).await.into_response(),
         Err(error) => refusal(error),
     }

@@ -14,6 +14,7 @@
 mod amend;
 mod calls;
 mod doors;
+mod findings;
 mod front;
 mod guard;
 mod health;

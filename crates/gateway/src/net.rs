@@ -3,7 +3,8 @@
 //!
 //! 1. No compression on this leg, so that there is something to read.
 //! 2. An access token in the answer: whose is it? The upstream says (`whoami`). If that user has a second factor, nobody proved it here: the
-//!    token is ended upstream, the client gets 403, and the operator hears of it.
+//!    token is ended upstream, the client gets 403, and it is audited. A refresh token without an access token beside it could be anybody's:
+//!    502 for everybody.
 //! 3. A demand for interactive auth (401 or 403 with `flows`) for a user with a second factor: refused and told. An endpoint like that
 //!    wants a row in the table of doors.
 //! 4. A JSON answer that is too large to be kept is let through up to the first such word ([`scan`]).
@@ -21,6 +22,7 @@ use http::{
 };
 use http_body_util::BodyExt;
 use matrix_2fa::{ApiError, HostError};
+use matrix_2fa_core::EventKind;
 
 use crate::{calls::Login, router::Gateway, token::sole_token};
 
@@ -86,7 +88,7 @@ impl Gateway {
     async fn judge(&self, asked: &Asked, demand: bool, answer: &Bytes) -> Result<(), ApiError> {
         match words::read(answer) {
             Found::Nothing => Ok(()),
-            Found::Unreadable => Err(unusable("it has a token in it and is no JSON")),
+            Found::Unreadable => Err(unusable("it has a token in it, and nobody can tell whose")),
             Found::Flows if demand => self.refuse_demand(asked).await,
             Found::Flows => Ok(()),
             Found::Tokens(tokens) => {
@@ -105,7 +107,7 @@ impl Gateway {
         match self.host.whoami(&token).await {
             Ok(requester) => {
                 let made = Login { user: Some(requester.user), token };
-                let judged = self.stop_if_enrolled(&made).await;
+                let judged = self.stop_if_enrolled(&made, asked.method.as_str(), &asked.path).await;
                 if judged.is_err() {
                     tracing::error!(http.method = %asked.method, http.path = asked.path, "a token that came through no door was stopped");
                 }
@@ -134,6 +136,8 @@ impl Gateway {
             return Ok(());
         }
         tracing::error!(user.id = requester.user, http.method = %asked.method, http.path = asked.path, "an endpoint that is not in the table of doors asks for interactive auth");
+        let (method, path) = (asked.method.as_str(), &asked.path);
+        self.audit(&requester.user, EventKind::UnguardedRefused, method, path).await;
         Err(ApiError::forbidden("This account has a second factor, and this endpoint cannot ask for it."))
     }
 }

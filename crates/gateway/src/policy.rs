@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::Method;
+use http::{Method, request::Parts};
 use matrix_2fa::{
     ApiError,
     homeserver::{Requester, RequesterKind},
@@ -30,23 +30,7 @@ pub(crate) async fn barred_without_factor(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let judged = async {
-        let free = parts.method == Method::OPTIONS || is_open(parts.uri.path());
-        if free || !may_require(&gateway.two_factor.engine().rules()) {
-            return Ok(());
-        }
-        // Two tokens, or one that nobody can read, go no further than here.
-        let Some(token) = sole_token(&parts)? else { return Ok(()) };
-        let requester = gateway.user_of(&token).await?;
-        // Nobody asks a guest for a second factor: there is no login behind one.
-        let is_guest = requester.kind == RequesterKind::Guest;
-        if !is_guest && gateway.two_factor.bars_requester(&requester).await? {
-            Err(barred())
-        } else {
-            Ok::<_, ApiError>(())
-        }
-    };
-    match judged.await {
+    match gateway.admit(&parts).await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
     }
@@ -69,6 +53,28 @@ fn is_open(path: &str) -> bool {
 }
 
 impl Gateway {
+    /// Is any access token looked at?
+    pub(crate) fn asks_everybody(&self) -> bool {
+        may_require(&self.two_factor.engine().rules())
+    }
+
+    /// May whoever sends this go on?
+    pub(crate) async fn admit(&self, parts: &Parts) -> Result<(), ApiError> {
+        let free = parts.method == Method::OPTIONS || is_open(parts.uri.path());
+        if free || !self.asks_everybody() {
+            return Ok(());
+        }
+        // Two tokens, or one that nobody can read, go no further than here.
+        let Some(token) = sole_token(parts)? else { return Ok(()) };
+        let requester = self.user_of(&token).await?;
+        // Nobody asks a guest for a second factor: there is no login behind one.
+        let is_guest = requester.kind == RequesterKind::Guest;
+        match !is_guest && self.two_factor.bars_requester(&requester).await? {
+            true => Err(barred()),
+            false => Ok(()),
+        }
+    }
+
     /// Who has this token, as of a minute ago at most.
     async fn user_of(&self, token: &str) -> Result<Requester, ApiError> {
         if let Some(requester) = self.users.recall(&self.two_factor, token) {

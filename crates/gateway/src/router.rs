@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use crate::{
     amend,
+    findings::Findings,
     front::{self, Passage},
     guard,
     health::{Health, read_health},
@@ -45,15 +46,22 @@ pub(crate) struct Gateway {
     pub(crate) proxy: Proxy,
     pub(crate) health: Health,
     pub(crate) users: Users,
+    pub(crate) findings: Findings,
 }
 
 /// The complete gateway.
 pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router {
     let module = two_factor.router();
-    let opened = host.settings.opened;
     let proxy = Proxy::new(host.upstream.clone(), host.settings.public_base_url.as_deref());
-    let gateway =
-        Arc::new(Gateway { host, two_factor, module, proxy, health: Health::default(), users: Users::default() });
+    let gateway = Arc::new(Gateway {
+        host,
+        two_factor,
+        module,
+        proxy,
+        health: Health::default(),
+        users: Users::default(),
+        findings: Findings::default(),
+    });
     let mut guarded = Router::new()
         .route("/_matrix-2fa/health", get(read_health))
         .route("/_matrix/client/versions", get(amend::read_versions))
@@ -66,10 +74,10 @@ pub fn app(host: Arc<UpstreamHomeserver>, two_factor: Arc<TwoFactor>) -> Router 
         .fallback(pass_on)
         .method_not_allowed_fallback(pass_on)
         .with_state(Arc::clone(&gateway))
-        .layer(middleware::from_fn_with_state(gateway, barred_without_factor))
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), barred_without_factor))
         .layer(middleware::map_response(with_cors))
         .layer(middleware::from_fn(for_a_client));
-    front::judged(guarded, opened)
+    front::judged(guarded, gateway)
 }
 
 /// What r0 and v3 share. Not nested: what is passed on keeps its whole path.
@@ -116,8 +124,7 @@ async fn pass_on(State(gateway): State<Arc<Gateway>>, request: Request) -> Resul
         return Ok(gateway.ours(request).await);
     }
     match request.extensions().get() {
-        Some(Passage::Streamed) => gateway.pass(request).await,
-        Some(Passage::Watched) => gateway.watch(request).await,
+        Some(Passage::Streamed | Passage::Watched) => gateway.watch(request).await,
         // A preflight asks what it may ask.
         Some(Passage::Ours) if request.method() == Method::OPTIONS => gateway.watch(request).await,
         // Guarded, and none of our handlers took it: it goes nowhere.
@@ -161,6 +168,16 @@ impl Gateway {
             request.extensions_mut().insert(*client);
         }
         self.module.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
+    }
+
+    /// Passed on as it is, for whoever may do anything without a second factor.
+    pub(crate) async fn stream(&self, request: Request) -> Result<Response, ApiError> {
+        if self.asks_everybody() {
+            let (parts, body) = request.into_parts();
+            scope::of(client_address(&parts), self.admit(&parts)).await?;
+            return Ok(with_cors(self.pass(Request::from_parts(parts, body)).await?).await);
+        }
+        Ok(with_cors(self.pass(request).await?).await)
     }
 
     /// Passed on as it is.

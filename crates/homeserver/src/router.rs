@@ -29,9 +29,12 @@ pub fn app(host: Arc<LocalHomeserver>, two_factor: Arc<TwoFactor>) -> Router {
         .with_state(App::new(host, two_factor));
     with_cors(own)
         .merge(module)
-        .layer(middleware::from_fn(limits::whole_body))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
-        .layer(CatchPanicLayer::custom(limits::panicked))
+        // In one, the outermost first: every call of `layer` is a box more on the way of each request.
+        .layer((
+            CatchPanicLayer::custom(limits::panicked),
+            TraceLayer::new_for_http().make_span_with(span),
+            middleware::from_fn(limits::whole_body),
+        ))
 }
 
 /// The routes that r0 and v3 share.

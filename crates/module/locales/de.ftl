@@ -176,6 +176,7 @@ event-setup-wrong = Ein falscher Code beim Hinzufügen eines Authenticators
 event-code = Ein Code eines Authenticators wurde angenommen
 event-wrong = Ein falscher Code nach dem richtigen Passwort
 event-replayed = Ein Code wurde ein zweites Mal versucht
+event-login-stopped = Eine Anmeldung ohne zweiten Faktor wurde abgebrochen
 event-locked = Die Authenticatoren wurden nach zu vielen falschen Codes gesperrt
 event-unlocked = Die Administration hat die Sperre aufgehoben
 event-recovery-used = { $count ->

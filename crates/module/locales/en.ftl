@@ -176,6 +176,7 @@ event-setup-wrong = A wrong code while an authenticator was being added
 event-code = A code from an authenticator was accepted
 event-wrong = A wrong code after the right password
 event-replayed = A code was tried a second time
+event-login-stopped = A login without the second factor was stopped
 event-locked = The authenticators were locked after too many wrong codes
 event-unlocked = An administrator lifted the lock
 event-recovery-used = { $count ->

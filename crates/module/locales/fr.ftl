@@ -176,6 +176,7 @@ event-setup-wrong = Un code faux pendant l’ajout d’un authentificateur
 event-code = Un code d’un authentificateur a été accepté
 event-wrong = Un code faux après le bon mot de passe
 event-replayed = Un code a été essayé une seconde fois
+event-login-stopped = Une connexion sans second facteur a été arrêtée
 event-locked = Les authentificateurs ont été bloqués après trop de codes faux
 event-unlocked = L’administration a levé le blocage
 event-recovery-used = { $count ->

@@ -3,13 +3,13 @@
 //! * **Atomic and durable**: what a group of commits changes is one checked piece of the redo log (`redo.rs`), synced before anybody is
 //!   answered or can read it. Concurrent commits share one sync.
 //! * **One tree**: accounts, records, events and indexes are keys of the same sled tree; `keys.rs` lists them. It follows the log in large,
-//!   sorted steps (`mover.rs`); until then what it lacks is in memory and stands before it (`overlay.rs`). Records that expire are a journal
-//!   in that tree, with an index in memory (`journal.rs`).
+//!   sorted steps (`mover.rs`); until then what it lacks is in memory and stands before it (`overlay.rs`). What was read lately is read again
+//!   without it (`rows.rs`). Records that expire are a journal in that tree, with an index in memory (`journal.rs`).
 //! * **One writer**: a thread that compares, swaps and syncs.
 //! * After an error of the disk every commit is [`StoreError::Unavailable`], until the store could be opened again with everything that it
 //!   had acknowledged (`settle.rs`, `redo/chain.rs`); nothing is answered from hope.
 //!
-//! sled needs four to five times the logical size on disk. Its cache is capped ([`Options::cache_bytes`]).
+//! sled needs four to five times the logical size on disk. Its cache is capped, and so are the rows ([`Options::cache_bytes`]).
 
 mod committer;
 mod expiry;
@@ -23,6 +23,8 @@ mod overlay;
 mod prepared;
 mod redo;
 mod reopen;
+mod rows;
+mod scans;
 mod settle;
 mod shared;
 mod values;
@@ -31,7 +33,6 @@ pub use open::OpenError;
 pub use prepared::MAX_VALUE_BYTES;
 
 use std::{
-    ops::Bound,
     path::Path,
     sync::{Arc, PoisonError},
     thread::{self, JoinHandle},
@@ -40,21 +41,19 @@ use std::{
 use async_trait::async_trait;
 use matrix_2fa_core::{Event, Timestamp};
 use matrix_2fa_store::{
-    Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, codec, export::EachEntry,
+    Commit, Committed, KeyedRecord, Kind, Record, Store, StoreError, StoredAccount, export::EachEntry,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use committer::{Answer, Command};
-use overlay::prefixed;
 use prepared::Prepared;
 use reopen::Slot;
 use shared::Shared;
-use values::RecordView;
 
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What sled may keep in memory, in bytes.
+    /// What may be kept in memory of what is on disk, in bytes: three quarters by sled, one as rows that were read lately.
     pub cache_bytes: u64,
     /// Commits that may wait for the committing thread; more than these wait for a place.
     pub queue: usize,
@@ -71,6 +70,16 @@ impl Default for Options {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
         Self { cache_bytes: 64 << 20, queue: 1024, journal_bytes: 128 * MIB, redo_bytes: 16 << 20 }
+    }
+}
+
+impl Options {
+    fn row_bytes(&self) -> usize {
+        usize::try_from(self.cache_bytes / 4).unwrap_or(usize::MAX)
+    }
+
+    fn page_bytes(&self) -> u64 {
+        self.cache_bytes - self.cache_bytes / 4
     }
 }
 
@@ -158,30 +167,8 @@ impl Store for SledStore {
     }
 
     async fn records_of(&self, kind: Kind, user: &str) -> Result<Vec<KeyedRecord>, StoreError> {
-        let (prefix, named) = (keys::all_of_user(kind, user), keys::named_after_user(kind, user));
         let user = user.to_owned();
-        self.scan(move |shared| {
-            let mut records = Vec::new();
-            for (key, stored) in shared.range(&prefixed(&named), usize::MAX)? {
-                let record = RecordView::read(&stored)?;
-                if record.user == Some(user.as_str()) {
-                    records.push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), record.to_record()));
-                }
-            }
-            for (entry, _) in shared.range(&prefixed(&prefix), usize::MAX)? {
-                let key = entry.get(prefix.len()..).and_then(|key| std::str::from_utf8(key).ok()).ok_or_else(lost)?;
-                let stored = shared.get(&keys::record(kind, key))?.ok_or_else(lost)?;
-                records.push((key.to_owned(), RecordView::read(&stored)?.to_record()));
-            }
-            let journaled = shared.journal().of_user(kind, &user);
-            for (key, at) in journaled {
-                let key = String::from_utf8(key).map_err(|_| lost())?;
-                records.push((key, shared.journaled(at)?));
-            }
-            records.sort_by(|(one, _), (other, _)| one.cmp(other));
-            Ok(records)
-        })
-        .await
+        self.scan(move |shared| scans::records_of(shared, kind, &user)).await
     }
 
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
@@ -189,63 +176,18 @@ impl Store for SledStore {
     }
 
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let account = keys::account(user);
-        self.scan(move |shared| {
-            let stored = shared.get(&account)?;
-            let mut next = stored.as_deref().map(values::last_event).transpose()?.unwrap_or_default();
-            let mut events = Vec::new();
-            // The whole chain: the clock may have been set back, so an old event does not mean that all before it are older.
-            while let Some(seq) = next.block() {
-                let block = shared.get(&keys::events(seq))?.ok_or_else(cut_chain)?;
-                let (before, event) = log::read(&block, next)?;
-                let event: Event = codec::decode("event", event)?;
-                if event.at >= since {
-                    events.push(event);
-                }
-                next = before;
-            }
-            events.reverse();
-            events.sort_by_key(|event| event.at);
-            events.drain(..events.len().saturating_sub(limit));
-            Ok(events)
-        })
-        .await
+        let user = user.to_owned();
+        self.scan(move |shared| scans::events(shared, &user, since, limit)).await
     }
 
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        let after = after.map(keys::account);
-        self.scan(move |shared| {
-            let from = after.map_or_else(|| Bound::Included(keys::ACCOUNTS.to_vec()), Bound::Excluded);
-            let users = shared.range(&(from, Bound::Excluded(keys::AFTER_ACCOUNTS.to_vec())), limit)?;
-            users.iter().map(|(key, _)| keys::user(key).map(str::to_owned).ok_or_else(not_text)).collect()
-        })
-        .await
+        let after = after.map(str::to_owned);
+        self.scan(move |shared| scans::users(shared, after.as_deref(), limit)).await
     }
 
     async fn records(&self, kind: Kind, after: Option<&str>, limit: usize) -> Result<Vec<KeyedRecord>, StoreError> {
-        let prefix = keys::all_of_kind(kind);
-        let after = after.map(|after| keys::record(kind, after));
-        self.scan(move |shared| {
-            let mut range = prefixed(&prefix);
-            if let Some(after) = &after {
-                range.0 = Bound::Excluded(after.clone());
-            }
-            let mut records = Vec::new();
-            for (key, stored) in shared.range(&range, limit)? {
-                records
-                    .push((keys::own_key(&key).ok_or_else(lost)?.to_owned(), RecordView::read(&stored)?.to_record()));
-            }
-            let after = after.as_deref().map(keys::place).unwrap_or_default();
-            let journaled = shared.journal().after(keys::place(&prefix), after, limit);
-            for (place, at) in journaled {
-                let key = keys::own_key(&keys::at_place(&place)).ok_or_else(lost)?.to_owned();
-                records.push((key, shared.journaled(at)?));
-            }
-            records.sort_by(|(one, _), (other, _)| one.cmp(other));
-            records.truncate(limit);
-            Ok(records)
-        })
-        .await
+        let after = after.map(str::to_owned);
+        self.scan(move |shared| scans::records(shared, kind, after.as_deref(), limit)).await
     }
 
     async fn export(&self, each: EachEntry) -> Result<(), StoreError> {
@@ -271,133 +213,5 @@ fn lost() -> StoreError {
     StoreError::Corrupt { what: "record", source: "the index by user names a record that is not there".into() }
 }
 
-/// An audit log that ends early must not look complete.
-fn cut_chain() -> StoreError {
-    StoreError::Corrupt { what: "event", source: "the block that it lies in is not there".into() }
-}
-
 #[cfg(test)]
-mod tests {
-    use matrix_2fa_store::{Expected, NewRecord, RecordChange};
-
-    use super::*;
-    use crate::shared::Damage;
-
-    /// A store that failed cannot try whether the disk can be written: it is not opened again until this is gone.
-    fn keep_shut(folder: &Path) {
-        std::fs::create_dir(folder.join("probe")).unwrap();
-    }
-
-    async fn failed(damage: Damage) -> (SledStore, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SledStore::open(folder.path(), Options::default()).unwrap();
-        assert_eq!(store.commit(Commit::default()).await.unwrap(), Committed::Done);
-        keep_shut(folder.path());
-        store.slot.shared().unwrap().fail(damage, sled::Error::Unsupported("the disk".to_owned()));
-        assert!(matches!(store.commit(Commit::default()).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.sweep(Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
-        (store, folder)
-    }
-
-    #[tokio::test]
-    async fn after_a_failed_sync_nothing_is_written_and_what_is_whole_is_read() {
-        let (store, _folder) = failed(Damage::NotDurable).await;
-        assert_eq!(store.load("@a:b").await.unwrap(), StoredAccount::default());
-        assert_eq!(store.records_of(Kind("session"), "@a:b").await.unwrap(), []);
-    }
-
-    #[tokio::test]
-    async fn after_a_failed_batch_nothing_is_read_either() {
-        let (store, _folder) = failed(Damage::Unknown).await;
-        assert!(matches!(store.load("@a:b").await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.record(Kind("session"), "key").await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.records_of(Kind("session"), "@a:b").await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.events("@a:b", Timestamp::default(), 1).await, Err(StoreError::Unavailable(_))));
-    }
-
-    /// Longer than the longest pause between two tries to open again.
-    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
-
-    async fn open_again(store: &SledStore, folder: &Path) {
-        std::fs::remove_dir(folder.join("probe")).unwrap();
-        let again = async {
-            while store.slot.shared().is_err() || store.slot.shared().unwrap().writable().is_err() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, again).await.unwrap();
-    }
-
-    fn put(key: &str) -> Commit {
-        let records = vec![RecordChange::put(Kind("state"), key, Expected::Any, NewRecord::default())];
-        Commit { records, ..Commit::default() }
-    }
-
-    /// Nobody commits to a store that refuses commits: so the thread that opens it again must be woken by who found the error.
-    #[tokio::test]
-    async fn a_failure_that_a_reader_found_is_mended_without_a_commit() {
-        for damage in [Damage::NotDurable, Damage::Unknown] {
-            let (store, folder) = failed(damage).await;
-            open_again(&store, folder.path()).await;
-            assert_eq!(store.commit(put("after")).await.unwrap(), Committed::Done);
-            assert!(!folder.path().join("unsynced").exists());
-        }
-    }
-
-    /// The disk forgets what it had synced, while the store is shut: here an older copy of everything is put in its place.
-    #[tokio::test]
-    async fn acknowledged_commits_that_are_missing_keep_the_store_shut() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = tempfile::tempdir().unwrap();
-        let store = SledStore::open(folder.path(), Options::default()).unwrap();
-        let copy = |from: &Path, to: &Path| {
-            for name in ["db", "redo.0", "redo.1"] {
-                std::fs::copy(from.join(name), to.join(name)).unwrap();
-            }
-        };
-        assert_eq!(store.commit(put("old")).await.unwrap(), Committed::Done);
-        copy(folder.path(), old.path());
-        assert_eq!(store.commit(put("new")).await.unwrap(), Committed::Done);
-        keep_shut(folder.path());
-        store.slot.shared().unwrap().fail(Damage::NotDurable, sled::Error::Unsupported("the disk".to_owned()));
-        copy(old.path(), folder.path());
-        std::fs::remove_dir(folder.path().join("probe")).unwrap();
-        let found = async {
-            while !folder.path().join("lost").exists() {
-                assert!(matches!(store.commit(put("other")).await, Err(StoreError::Unavailable(_))));
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, found).await.unwrap();
-        assert!(matches!(store.commit(put("other")).await, Err(StoreError::Unavailable(_))));
-        assert!(matches!(store.record(Kind("state"), "old").await, Err(StoreError::Unavailable(_))));
-        drop(store);
-        // Nor does a restart pass over it, until a person has said so.
-        for _ in 0..2 {
-            let refused = SledStore::open(folder.path(), Options::default()).err().unwrap();
-            assert!(matches!(refused, OpenError::Lost { .. }), "{refused}");
-        }
-        std::fs::remove_file(folder.path().join("lost")).unwrap();
-        let store = SledStore::open(folder.path(), Options::default()).unwrap();
-        assert!(store.record(Kind("state"), "old").await.unwrap().is_some());
-        assert!(store.record(Kind("state"), "new").await.unwrap().is_none());
-    }
-
-    /// What it gave may not be on disk, or half a batch; and in the store that is opened next nobody kept the past for it.
-    #[tokio::test]
-    async fn an_export_ends_when_the_store_fails_under_it() {
-        for damage in [Damage::NotDurable, Damage::Unknown] {
-            let folder = tempfile::tempdir().unwrap();
-            let store = SledStore::open(folder.path(), Options::default()).unwrap();
-            let next = NewRecord { expires_at: Some(Timestamp::from_millis(1)), ..NewRecord::default() };
-            let records = vec![RecordChange::put(Kind("session"), "one", Expected::Any, next)];
-            assert_eq!(store.commit(Commit { records, ..Commit::default() }).await.unwrap(), Committed::Done);
-            let shared = store.slot.shared().unwrap();
-            let each: EachEntry = Box::new(move |_| {
-                shared.fail(damage, sled::Error::Unsupported("the disk".to_owned()));
-                Ok(())
-            });
-            assert!(matches!(store.export(each).await, Err(StoreError::Unavailable(_))));
-        }
-    }
-}
+mod tests;

@@ -16,12 +16,10 @@ use crate::{
     shared::{Damage, Shared},
 };
 
-/// Bytes of a batch. Readers of the tree wait while one is applied. The log would do any half of it again; but what sled recovers is whole
-/// batches, so that it never has to go on with a node that was half split or merged.
-const BATCH: usize = 64 * 1024;
-
-/// Bytes that are written before the tree is synced. sled writes into segments that it no longer needs as soon as it has flushed what took
-/// their place; so the less there is that a power cut could take of that, the better.
+/// Bytes that are applied as one batch and then synced. What sled recovers is whole batches, so that it never has to go on with a node that
+/// was half split or merged; and it begins another block of its log for each, which costs more than the writing. Who reads the tree waits
+/// meanwhile. And sled writes into segments that it no longer needs as soon as it has flushed what took their place; so the less there is
+/// that a power cut could take of that, the better.
 const AT_ONCE: usize = 512 * 1024;
 
 /// Moves layers until nobody sends any more, or the store has failed. Tells of each.
@@ -38,6 +36,7 @@ pub fn run(shared: &Shared, layers: &mpsc::Receiver<Arc<Layer>>, done: &mpsc::Se
 pub fn moved(shared: &Shared, layer: &Layer) -> Result<(), Arc<sled::Error>> {
     move_into_tree(&shared.db, &shared.file, layer.changes.iter(), layer.last)
         .map_err(|error| shared.fail(Damage::Unknown, error))?;
+    shared.rows.follow(&layer.changes);
     let gone = {
         let _exclusive = shared.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         shared.overlay_mut().moved()
@@ -58,28 +57,25 @@ pub fn move_into_tree<'a>(
         db.flush()?;
         Ok(file.sync_data()?)
     };
-    let apply = |batch: &mut Batch| db.apply_batch(std::mem::take(batch));
+    let apply = |batch: &mut Batch| {
+        db.apply_batch(std::mem::take(batch))?;
+        sync()
+    };
     let mut batch = Batch::default();
-    let (mut staged, mut unsynced) = (0, 0);
+    let mut staged = 0;
     for (key, value) in changes {
         match value {
             Some(value) => batch.insert(key, value),
             None => batch.remove(key),
         }
         staged += key.len() + value.as_ref().map_or(0, |value| value.len());
-        if staged > BATCH {
+        if staged > AT_ONCE {
             apply(&mut batch)?;
-            unsynced += std::mem::take(&mut staged);
+            staged = 0;
             thread::yield_now();
-        }
-        if unsynced > AT_ONCE {
-            sync()?;
-            unsynced = 0;
         }
     }
     apply(&mut batch)?;
-    sync()?;
     batch.insert(keys::GROUP, &last.to_be_bytes());
-    apply(&mut batch)?;
-    sync()
+    apply(&mut batch)
 }

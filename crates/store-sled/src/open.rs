@@ -233,7 +233,7 @@ fn drop_half_snapshots(path: &Path) -> io::Result<()> {
 /// in one process has to wait for them, and nothing tells when they are gone.
 #[expect(clippy::disallowed_methods, reason = "a bounded wait for threads that cannot be joined; see above")]
 fn database_of(path: &Path, options: &Options, error: &impl Fn(sled::Error) -> OpenError) -> Result<Db, OpenError> {
-    let config = sled::Config::new().path(path).cache_capacity(options.cache_bytes).segment_size(SEGMENT_BYTES);
+    let config = sled::Config::new().path(path).cache_capacity(options.page_bytes()).segment_size(SEGMENT_BYTES);
     for _ in 0..LOCK_TRIES {
         match config.open() {
             Err(sled::Error::Io(busy)) if is_lock(&busy) => thread::sleep(LOCK_PAUSE),

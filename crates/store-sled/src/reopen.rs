@@ -20,6 +20,7 @@ use crate::{
     committer::{self, Command},
     open::{self, Opened, Writer},
     redo::Mark,
+    rows::Rows,
     shared::{Folder, Shared},
 };
 
@@ -49,7 +50,9 @@ impl Slot {
 
     fn open_files(&self, acknowledged: Mark) -> Result<Writer, OpenError> {
         let Opened { db, file, journal, writer } = Opened::new(&self.folder.path, &self.options, acknowledged)?;
-        self.set(Some(Arc::new(Shared::new(db, file, journal, Arc::clone(&self.folder)))));
+        // Empty: what an earlier opening had read may not be what is there now.
+        let rows = Rows::new(self.options.row_bytes());
+        self.set(Some(Arc::new(Shared::new(db, file, journal, rows, Arc::clone(&self.folder)))));
         Ok(writer)
     }
 

@@ -18,6 +18,7 @@ use crate::{
     log::Pointer,
     open,
     overlay::{KeyRange, Overlay, prefixed},
+    rows::Rows,
     unavailable,
     values::RecordView,
 };
@@ -29,6 +30,8 @@ pub struct Shared {
     pub file: File,
     /// What the tree does not have yet.
     pub overlay: RwLock<Overlay>,
+    /// Of what it has, what was read lately.
+    pub rows: Rows,
     /// Held for writing while a group is brought in, for reading by scans: a scan that sees half a group could miss a record that one commit
     /// moves from one key to another (a token that is renewed while its user logs out everywhere). Point reads need no such thing.
     pub snapshot: RwLock<()>,
@@ -64,9 +67,9 @@ pub enum Damage {
 }
 
 impl Shared {
-    pub fn new(db: Db, file: File, journal: Journal, folder: Arc<Folder>) -> Self {
+    pub fn new(db: Db, file: File, journal: Journal, rows: Rows, folder: Arc<Folder>) -> Self {
         let (snapshot, journal, failed) = (RwLock::new(()), RwLock::new(journal), OnceLock::new());
-        Self { db, file, overlay: RwLock::default(), snapshot, journal, failed, past: Past::default(), folder }
+        Self { db, file, overlay: RwLock::default(), rows, snapshot, journal, failed, past: Past::default(), folder }
     }
 
     pub fn writable(&self) -> Result<(), Arc<sled::Error>> {
@@ -113,10 +116,18 @@ impl Shared {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        let since = self.rows.since();
         if let Some(changed) = self.overlay().get(key) {
             return Ok(changed.clone());
         }
-        self.db.get(key).map_err(|error| StoreError::Unavailable(self.unreadable(error)))
+        if let Some(known) = self.rows.get(key) {
+            return Ok(known);
+        }
+        let stored = self.db.get(key).map_err(|error| StoreError::Unavailable(self.unreadable(error)))?;
+        if let Some(stored) = &stored {
+            self.rows.put(key, stored, since);
+        }
+        Ok(stored)
     }
 
     /// Up to `limit` entries of a range, by key.

@@ -70,7 +70,7 @@ pub static TABLE: &[Door] = &[
         "POST",
         "account/password",
         Guarded,
-        "interactive auth with the factor; a reset by e-mail has no access token, logs nobody in and removes no factor",
+        "interactive auth with the factor; a reset by e-mail has no access token: it is the upstream's alone, no factor is asked, it logs nobody in and removes no factor",
     ),
     row("POST", "account/deactivate", Guarded, "interactive auth with the factor; forgets the factors at its end"),
     row("POST", "account/3pid", Guarded, "an address resets the password: interactive auth with the factor"),

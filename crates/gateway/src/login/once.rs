@@ -7,6 +7,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use matrix_2fa::{ApiError, request::client_address};
+use matrix_2fa_core::EventKind;
 use serde_json::Value;
 
 use super::Login;
@@ -19,6 +20,8 @@ use crate::{
 
 /// What of a login's headers the upstream needs. The access token of an application service is its credential; nobody else has one here.
 const HEADERS: [HeaderName; 2] = [USER_AGENT, HeaderName::from_static("accept-language")];
+
+const LOGIN: &str = "/_matrix/client/v3/login";
 
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Login {
         }
         let answer = self.ask(sent == Sent::Appservice).await?;
         let Some(made) = Made::of(&answer) else { return Ok(as_it_is(answer)) };
-        self.gateway.stop_if_enrolled(&made).await?;
+        self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await?;
         let Answer { status, headers, bytes, body } = answer;
         match body {
             Some(mut body) if body.contains_key("well_known") => {
@@ -57,13 +60,13 @@ impl Login {
     pub(super) async fn try_out(self, sent: Sent) -> Result<Option<Response>, ApiError> {
         let answer = self.ask(sent == Sent::Appservice).await?;
         let Some(made) = Made::of(&answer) else { return Ok(Some(as_it_is(answer))) };
-        self.gateway.stop_if_enrolled(&made).await?;
+        self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await?;
         self.gateway.host.upstream.log_out(&made.token).await;
         Ok(None)
     }
 
     async fn ask(&self, with_token: bool) -> Result<Answer, ApiError> {
-        let mut request = Request::post("/_matrix/client/v3/login").header(CONTENT_TYPE, "application/json");
+        let mut request = Request::post(LOGIN).header(CONTENT_TYPE, "application/json");
         let own = HEADERS.into_iter().chain(with_token.then_some(AUTHORIZATION));
         for (name, value) in own.filter_map(|name| Some((name.clone(), self.parts.headers.get(&name)?))) {
             request = request.header(name, value);
@@ -85,7 +88,7 @@ fn as_it_is(answer: Answer) -> Response {
 impl Gateway {
     /// A token that the upstream has just made for a user with a second factor, past our stages: it is ended, and nobody gets it. So is one
     /// of which nobody can tell whose it is.
-    pub(crate) async fn stop_if_enrolled(&self, made: &Made) -> Result<(), ApiError> {
+    pub(crate) async fn stop_if_enrolled(&self, made: &Made, method: &str, path: &str) -> Result<(), ApiError> {
         let enrolled = match self.owner(made).await {
             Ok(user) => match self.two_factor.engine().account(&user).await {
                 Ok(account) if account.is_enrolled() => Ok(Some(user)),
@@ -98,7 +101,11 @@ impl Gateway {
             Ok(None) => return Ok(()),
             Ok(Some(user)) => {
                 tracing::warn!(user.id = user, outcome = "stopped", "a login without the second factor was stopped");
-                ApiError::forbidden("This account has a second factor. Log in with your password and a code.")
+                self.host.upstream.log_out(&made.token).await;
+                self.audit(&user, EventKind::LoginStopped, method, path).await;
+                return Err(ApiError::forbidden(
+                    "This account has a second factor. Log in with your password and a code.",
+                ));
             }
             Err(error) => error,
         };

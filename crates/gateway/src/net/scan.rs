@@ -1,4 +1,4 @@
-//! A body that is too large to be kept: passed on, but cut before the value of a token. The word is held back until it is known to be
+//! A body that is too large to be kept: passed on, but cut before the value of a token. A word is held back until it is known to be
 //! another one, so not even the key arrives.
 
 use std::{
@@ -10,11 +10,14 @@ use axum::{BoxError, body::Body};
 use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 
-const WORD: &[u8] = b"access_token";
+const WORDS: [&[u8]; 2] = [b"access_token", b"refresh_token"];
 
-/// Where the word stands, in any case.
-pub(super) fn position(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(WORD.len()).position(|window| window.eq_ignore_ascii_case(WORD))
+/// The longest of them, but for its last letter.
+const HELD: usize = b"refresh_token".len() - 1;
+
+/// Does one of the words stand here, in any case?
+pub(super) fn has_a_word(bytes: &[u8]) -> bool {
+    WORDS.iter().any(|word| bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word)))
 }
 
 /// What was read already, and the rest of it, scanned or not.
@@ -41,13 +44,13 @@ impl Rest {
         if !self.scanned {
             return Ok(self.pending.split().freeze());
         }
-        if position(&self.pending).is_some() {
+        if has_a_word(&self.pending) {
             tracing::error!(
                 "an answer of an endpoint that is in no row of the table of doors is large and has a token in it; it was cut"
             );
             return Err(Cut);
         }
-        let held = if self.over { 0 } else { WORD.len() - 1 };
+        let held = if self.over { 0 } else { HELD };
         let free = self.pending.len().saturating_sub(held);
         Ok(self.pending.split_to(free).freeze())
     }

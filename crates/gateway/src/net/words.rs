@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 pub(super) enum Found {
     /// Nothing that matters.
     Nothing,
-    /// A token, and no JSON that could be read.
+    /// A token, and nobody can tell whose: no JSON that could be read, or a refresh token alone.
     Unreadable,
     /// Flows of interactive auth.
     Flows,
@@ -20,6 +20,9 @@ pub(super) enum Found {
 /// Under which names tokens are given out that are good for requests.
 const TOKEN: &str = "access_token";
 
+/// And what `POST /refresh` gives such tokens for. Beside an access token it is that one's.
+const REFRESH: &str = "refresh_token";
+
 /// Could this be the beginning of JSON? White space alone could.
 pub(super) fn may_be_json(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -29,11 +32,12 @@ pub(super) fn may_be_json(bytes: &[u8]) -> bool {
 /// Reads a whole answer. Every key counts, also one that stands twice: clients differ in which they take.
 pub(super) fn read(bytes: &[u8]) -> Found {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let Ok(Words { tokens, flows }) = serde_json::from_slice::<Words>(text) else {
-        return if super::scan::position(bytes).is_some() { Found::Unreadable } else { Found::Nothing };
+    let Ok(Words { tokens, refresh, flows }) = serde_json::from_slice::<Words>(text) else {
+        return if super::scan::has_a_word(bytes) { Found::Unreadable } else { Found::Nothing };
     };
     match (tokens.is_empty(), flows) {
         (false, _) => Found::Tokens(tokens),
+        (true, _) if refresh => Found::Unreadable,
         (true, true) => Found::Flows,
         (true, false) => Found::Nothing,
     }
@@ -42,12 +46,14 @@ pub(super) fn read(bytes: &[u8]) -> Found {
 #[derive(Default)]
 struct Words {
     tokens: Vec<String>,
+    refresh: bool,
     flows: bool,
 }
 
 impl Words {
     fn and(&mut self, other: Self) {
         self.tokens.extend(other.tokens);
+        self.refresh |= other.refresh;
         self.flows |= other.flows;
     }
 }
@@ -89,6 +95,7 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut words = Words::default();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            words.refresh |= key.eq_ignore_ascii_case(REFRESH) && value.text.is_some();
             if key.eq_ignore_ascii_case(TOKEN) {
                 words.tokens.extend(value.text);
             }
@@ -151,7 +158,20 @@ mod tests {
         assert_eq!(twice, Found::Tokens(vec!["a".to_owned(), "b".to_owned()]), "clients differ in which they take");
         assert_eq!(tokens(r#"{"access_token":"t""#), Found::Unreadable);
         assert_eq!(tokens(r#"{"access_token":"t"} trailing"#), Found::Unreadable);
-        for nothing in [r#"{"access_token":1}"#, r#"{"a":"access_token"}"#, "{}", "[]", "null", "", "{"] {
+        assert_eq!(tokens(r#"{"access_token":"t","refresh_token":"r"}"#), one());
+        for alone in [r#"{"refresh_token":"r"}"#, r#"[{"Refresh_Token":"r"}]"#, r#"{"refresh_token":"r""#] {
+            assert_eq!(tokens(alone), Found::Unreadable, "{alone}");
+        }
+        for nothing in [
+            r#"{"refresh_token":null}"#,
+            r#"{"access_token":1}"#,
+            r#"{"a":"access_token"}"#,
+            "{}",
+            "[]",
+            "null",
+            "",
+            "{",
+        ] {
             assert!(matches!(tokens(nothing), Found::Nothing), "{nothing}");
         }
         assert_eq!(tokens(r#"{"flows":[{"stages":[]}]}"#), Found::Flows);

@@ -57,6 +57,7 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::RestoreFinished { .. }
         | Kind::KeyRotationStarted { .. }
         | Kind::KeyRotationFinished { .. }
+        | Kind::UnguardedRefused
         | Kind::ExportStarted { .. }
         | Kind::ExportFinished { .. }
         | Kind::PolicyChanged { .. }
@@ -82,6 +83,7 @@ fn in_words(words: &Words, kind: &EventKind) -> Option<String> {
         Kind::EnrollmentRequired { .. } | Kind::EnrollmentDemanded { .. } => "event-required",
         Kind::DemandWithdrawn { .. } | Kind::Exempted { .. } => "event-exempted",
         Kind::CodeIssued { .. } => "event-code-issued",
+        Kind::LoginStopped => "event-login-stopped",
         Kind::IssuedCodeUsed => "event-code-issued-used",
         Kind::ExemptionEnded { .. } => "event-exemption-over",
         Kind::Restored { .. } => "event-restored",
