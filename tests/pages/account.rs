@@ -202,6 +202,21 @@ fn answers_point_to_the_page() {
     without.request("GET", HOME).send().refused(404, "M_UNRECOGNIZED");
 }
 
+/// While servers are replaced one by one, a page of the new one can get its stylesheet from an old one: a browser kept that for a year.
+#[test]
+fn files_are_kept_only_under_the_address_of_their_contents() {
+    let server = Server::start();
+    let browser = Browser::new(&server);
+    let style = browser.open(HOME).after("rel=\"stylesheet\" href=\"");
+    let (_, version) = style.rsplit_once("/assets/").expect("a version");
+    let version = version.split('/').next().unwrap();
+    for (path, kept) in [(style.clone(), true), (style.replace(version, "000000000000"), false)] {
+        let answer = reqwest::blocking::get(format!("{}{path}", server.base_url())).expect("an answer");
+        let control = answer.headers()["cache-control"].to_str().unwrap().to_owned();
+        assert_eq!(control.contains("immutable"), kept, "{path}: {control}");
+    }
+}
+
 #[test]
 fn a_session_ends_after_an_hour_and_by_signing_out() {
     let Some(server) = Server::start_with(Needs::Clock) else { return };

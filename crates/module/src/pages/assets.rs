@@ -26,7 +26,7 @@ pub(crate) fn stylesheet(accent: Option<Accent>) -> String {
 
 pub(crate) async fn serve(
     State(module): State<Arc<TwoFactor>>,
-    Path((_version, name)): Path<(String, String)>,
+    Path((version, name)): Path<(String, String)>,
 ) -> Response {
     let Some(site) = module.site() else { return StatusCode::NOT_FOUND.into_response() };
     let (kind, bytes) = match (name.as_str(), &site.logo) {
@@ -36,10 +36,12 @@ pub(crate) async fn serve(
         ("logo", None) => ("image/svg+xml", PICTURE.into()),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
+    // Of many servers one may be newer: what it names must not be kept for a year with the contents of another.
+    let kept = if site.is_version(&version) { "public, max-age=31536000, immutable" } else { "no-store" };
     let mut response = bytes.into_response();
     for (name, value) in [
         (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::CACHE_CONTROL, kept),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // A picture can be a document, and documents can have scripts.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),

@@ -60,6 +60,11 @@ impl Site {
         self.link(&format!("/_matrix-2fa/assets/{}/{name}", self.version))
     }
 
+    /// Is this what our files are like now?
+    pub(crate) fn is_version(&self, version: &str) -> bool {
+        self.version == version
+    }
+
     /// The full name of a cookie. With `__Host-` no neighbour on the same domain can set it.
     pub(crate) fn cookie_name(&self, name: &str) -> String {
         if self.secure { format!("__Host-2fa-{name}") } else { format!("2fa-{name}") }

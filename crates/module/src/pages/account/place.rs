@@ -33,8 +33,8 @@ pub(super) enum Place {
 impl Place {
     /// Of a path as we see it.
     pub(super) fn parse(path: &str) -> Option<Self> {
-        let rest = path.strip_prefix(ACCOUNT)?.trim_start_matches('/');
-        Self::named(rest)
+        let rest = path.strip_prefix(ACCOUNT)?;
+        Self::named(rest.strip_prefix('/').unwrap_or(rest))
     }
 
     /// Of its name: what stands behind the address of the account page. Nothing leads elsewhere.
