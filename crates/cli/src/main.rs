@@ -63,7 +63,8 @@ const SETTINGS_HELP: &str = "\
 Try it:      matrix-2fa serve --open-registration
 Settings:    matrix-2fa serve --help lists them all. Each is a flag (--server-name), a key of the TOML file (server_name)
              and a variable (MATRIX_2FA_SERVER_NAME). Flags win over variables, variables over the file.
-Exit codes:  0 done; 1 it failed while it ran; 2 it did not start: a wrong flag, setting, key file or port.";
+Exit codes:  0 done; 1 it failed while it ran, or the database or homeserver that it needs was not there; 2 it did not start: a wrong
+             flag, setting, key file or port.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
