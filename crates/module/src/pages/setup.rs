@@ -10,7 +10,7 @@ use matrix_2fa_core::{Proof, RecoveryCode, account::BeginRefused};
 use matrix_2fa_engine::{
     EngineError, Origination,
     enroll::{Confirmed, Enrollment},
-    page_sessions::{PageSession, PageStep},
+    page_sessions::{PageSession, PageState, PageStep},
 };
 
 use super::{Site, site::Frame, trouble::Trouble, visitor::Visitor};
@@ -114,6 +114,7 @@ impl Setup<'_> {
             Confirmed::Yes { authenticator, recovery } => {
                 let signs_out = recovery.is_some() && self.module.settings().enrollment_signs_out;
                 let signed_out = signs_out && self.module.sign_out_others(self.user, None).await;
+                let cookie = if signed_out { self.after_signing_out(cookie).await? } else { cookie };
                 let recovery = recovery.map(|codes| Codes { codes, signed_out });
                 Ok(Outcome::Done { id: authenticator.id.clone(), recovery, cookie })
             }
@@ -123,6 +124,18 @@ impl Setup<'_> {
             }
             Confirmed::Wrong { discarded: true } | Confirmed::Unknown => Err(Trouble::SetupOver),
         }
+    }
+
+    /// Ending every login outdated what was proved here, too, by one step. If it is more, somebody has changed the password meanwhile, and this
+    /// session is over. Gives the cookie to go on with.
+    async fn after_signing_out(&self, cookie: String) -> Result<String, Trouble> {
+        let (engine, epoch) = (self.module.engine(), self.module.host().login_epoch(self.user).await?);
+        let Some(session) = engine.page_session(&cookie).await? else { return Ok(cookie) };
+        if session.state.epoch.checked_add(1) != Some(epoch) {
+            return Ok(cookie);
+        }
+        let next = PageState { epoch, ..session.state.clone() };
+        Ok(engine.renew_page_session(&session, next).await?.id)
     }
 
     fn scan_page(&self, status: StatusCode, id: &str, secret: Option<Secret>, error: Option<&str>) -> Response {

@@ -83,23 +83,10 @@ impl Visit<'_> {
             Outcome::Again(response) => Ok(response),
             Outcome::Done { recovery, cookie, .. } => {
                 let codes = recovery.unwrap_or_default();
-                let cookie = if codes.signed_out { self.after_signing_out(user, cookie).await? } else { cookie };
                 let page = setup::codes_page(site, visitor, user, &codes, self.address(""));
                 Ok(self.known(self.keep(page, &cookie), user))
             }
         }
-    }
-
-    /// Ending the other logins made what was proved here outdated, too, by one step. If it is more, somebody else has changed the password
-    /// meanwhile, and this sign-in is over. Gives the cookie to go on with.
-    async fn after_signing_out(&self, user: &str, cookie: String) -> Result<String, Trouble> {
-        let (engine, epoch) = (self.module.engine(), self.module.host().login_epoch(user).await?);
-        let session = engine.page_session(&cookie).await?.ok_or(Trouble::Expired)?;
-        if epoch == session.state.epoch || session.state.epoch.checked_add(1) != Some(epoch) {
-            return Ok(cookie);
-        }
-        let next = PageState { epoch, ..session.state.clone() };
-        Ok(engine.renew_page_session(&session, next).await?.id)
     }
 
     /// New recovery codes, in place of none. What was proved here lets a recovery code do it too.
