@@ -20,7 +20,7 @@ use crate::{
 /// was half split or merged; and it begins another block of its log for each, which costs more than the writing. Who reads the tree waits
 /// meanwhile. And sled writes into segments that it no longer needs as soon as it has flushed what took their place; so the less there is
 /// that a power cut could take of that, the better.
-const AT_ONCE: usize = 512 * 1024;
+const AT_ONCE: usize = 128 * 1024;
 
 /// Moves layers until nobody sends any more, or the store has failed. Tells of each.
 pub fn run(shared: &Shared, layers: &mpsc::Receiver<Arc<Layer>>, done: &mpsc::Sender<()>) {
