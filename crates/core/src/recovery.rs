@@ -12,6 +12,8 @@ use crate::{issued::IssuedCode, secret::RecoveryDigest, time::Timestamp};
 
 /// Codes in a set.
 pub const CODES: usize = 10;
+/// With so many left, or fewer, people are asked to make new ones.
+pub const FEW: usize = 3;
 /// Random bytes in a code: 80 bit, above the 64 of NIST SP 800-63B section 4.2.1.1.
 pub const CODE_BYTES: usize = 10;
 /// Characters in a code, hyphens not counted.

@@ -3,12 +3,13 @@
 //! [`Engine`] is the only thing a host holds. Its use cases, a file each: [`verify`] a code · [`enroll`] and confirm an authenticator ·
 //! [`change`] names, removal, recovery codes, the administrator's reset · [`issue`] codes of administrators · [`sessions`] interactive-auth sessions ·
 //! [`page_sessions`] what a browser has proved · [`policy`] who must have a factor · [`tickets`] one-use things: login tokens, proofs, recovery logins · [`rotation`] to another
-//! key · [`moving`] to and from another server · what a [`restore`] forgot · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
+//! key · [`moving`] to and from another server · what a [`restore`] forgot · what is audited (`audit`) · [`notices`] for the user, in an outbox. Underneath: [`keyring`] and sealing of seeds, [`hashing`] of recovery codes off the runtime with a
 //! bound, [`ambient`] the one place that reads the clock and the random numbers. For the operator: [`alarm`] when the whole server sees too
 //! many wrong codes · [`timing`] when a clock is wrong · [`numbers`] what is counted.
 
 pub mod alarm;
 pub mod ambient;
+mod audit;
 pub mod change;
 mod crowd;
 pub mod enroll;
@@ -39,7 +40,7 @@ use alarm::Alarm;
 use gate::Gate;
 use hashing::{HashError, HashPool};
 use matrix_2fa_core::{
-    Account, Clock, Context, EventKind, Proof, Rules, Timestamp, Transition,
+    Account, Clock, Context, Proof, Rules, Timestamp, Transition,
     event::Origin,
     recovery::HashParams,
     throttle::{self, Budget, ClientTag},
@@ -260,13 +261,6 @@ impl Engine {
         Ok(self.store.load(user).await?.account)
     }
 
-    /// The newest `limit` audited things of a user, newest first.
-    pub async fn events(&self, user: &str, limit: usize) -> Result<Vec<matrix_2fa_core::Event>, EngineError> {
-        let mut events = self.store.events(user, Timestamp::from_millis(0), limit).await?;
-        events.reverse();
-        Ok(events)
-    }
-
     /// What transitions are told about a request.
     fn context(&self, user: &str, from: &Origination) -> Context {
         let (now, elapsed) = (self.now(), self.clock.elapsed());
@@ -352,30 +346,6 @@ impl Engine {
         Ok(committed)
     }
 
-    /// Audits something of a user that changes no account.
-    pub async fn audit_of(&self, user: &str, kind: EventKind, from: &Origination) -> Result<(), EngineError> {
-        let stored = self.store.load(user).await?;
-        let Context { user: of, now: at, origin, .. } = self.context(user, from);
-        let event = matrix_2fa_core::Event { at, user: of, origin, kind };
-        match self.swap(user, &stored, None, vec![event], Vec::new()).await? {
-            Committed::Done => Ok(()),
-            Committed::Conflict => Err(EngineError::Contended),
-        }
-    }
-
-    /// What this process audits from now on.
-    pub fn watch(&self) -> broadcast::Receiver<matrix_2fa_core::Event> {
-        self.audited.subscribe()
-    }
-
-    /// What is durable is logged, counted, and told to who watches.
-    fn tell(&self, event: &matrix_2fa_core::Event) {
-        log(event);
-        numbers::event(event);
-        // Nobody may be watching.
-        let _ = self.audited.send(event.clone());
-    }
-
     /// What binds a session or an enrollment to the access token that began it.
     pub fn token_digest(&self, token: &str) -> [u8; 32] {
         self.keys.digest("access-token", token.as_bytes())
@@ -386,19 +356,5 @@ impl Engine {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes);
         data_encoding::HEXLOWER.encode(&bytes)
-    }
-}
-
-/// What is audited is also logged, once it is durable. Events carry no secret.
-fn log(event: &matrix_2fa_core::Event) {
-    use matrix_2fa_core::EventKind::{FactorFailed, FactorReplayed, Locked, LoginStopped, UnguardedRefused};
-    let (ip, what) = (event.origin.ip.as_deref(), &event.kind);
-    match what {
-        FactorFailed { .. } | FactorReplayed { .. } | Locked { .. } | LoginStopped | UnguardedRefused => {
-            tracing::warn!(user.id = event.user, client.ip = ip, operation = event.origin.operation, event = ?what, "audit");
-        }
-        _ => {
-            tracing::info!(user.id = event.user, client.ip = ip, operation = event.origin.operation, event = ?what, "audit");
-        }
     }
 }

@@ -10,7 +10,7 @@ use matrix_2fa_core::{
     account::moving::{Admission, Arrival, Moved},
     event::SERVER,
 };
-use matrix_2fa_store::{Commit, StoreError};
+use matrix_2fa_store::StoreError;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -128,15 +128,5 @@ impl Engine {
         let own = account.authenticators().iter().map(|one| self.keys.open(user, &one.id, &one.seed));
         let own = own.collect::<Result<Vec<_>, _>>()?;
         Ok(moved.authenticators.iter().all(|one| own.iter().any(|seed| seed.expose() == one.seed.expose())))
-    }
-
-    async fn audit(&self, events: Vec<Event>) -> Result<(), EngineError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        // Nothing is expected, so nothing can conflict.
-        let _done = self.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
-        events.iter().for_each(|event| self.tell(event));
-        Ok(())
     }
 }

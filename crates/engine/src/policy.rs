@@ -13,7 +13,7 @@ use matrix_2fa_core::{
     event::{Origin, SERVER},
     policy::{Demand, Exemption},
 };
-use matrix_2fa_store::{Commit, StoreError};
+use matrix_2fa_store::StoreError;
 
 use crate::{Engine, EngineError, Origination};
 
@@ -69,9 +69,7 @@ impl Engine {
         let origin = Origin { operation: Some(format!("policy changed by {author}")), ..Origin::default() };
         let kind = EventKind::PolicyChanged { rules: shown };
         let event = Event { at: self.now(), user: SERVER.to_owned(), origin, kind };
-        // Nothing is expected, so nothing can conflict.
-        let _done = self.store.commit(Commit { events: vec![event.clone()], ..Commit::default() }).await?;
-        self.tell(&event);
+        self.audit(vec![event]).await?;
         *self.policy.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         Ok(true)
     }

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use matrix_2fa_core::{Account, Event, EventKind, SealedSeed, event::Origin, event::SERVER};
+use matrix_2fa_core::{Account, EventKind, SealedSeed};
 
 use crate::{Engine, EngineError, KeyError};
 
@@ -183,9 +183,5 @@ impl Engine {
             Ok((matrix_2fa_core::Transition { account, outcome, events: transition.events }, Vec::new()))
         })
         .await
-    }
-
-    pub(crate) fn server_event(&self, kind: EventKind) -> Event {
-        Event { at: self.now(), user: SERVER.to_owned(), origin: Origin::default(), kind }
     }
 }

@@ -143,7 +143,8 @@ pub trait Homeserver: Send + Sync + 'static {
 
     /// A number that changes whenever the user's password changes or all their sessions are ended. It is read before the password is
     /// verified and comes back in [`create_login`](Self::create_login), so that a login which rests on an old password is not made, however
-    /// long its second factor takes. The default is for hosts that have no such number.
+    /// long its second factor takes. Each such change adds one; the page that had everybody else signed out counts on that. The default is for
+    /// hosts that have no such number.
     async fn login_epoch(&self, _user: &str) -> Result<u64, HostError> {
         Ok(0)
     }

@@ -129,7 +129,7 @@ pub use uia::{Authorized, UiaRequest};
 use std::{sync::Arc, time::Duration};
 
 use limits::Addresses;
-use matrix_2fa_core::{Account, Policy, Stage, StagePrefix, Standing};
+use matrix_2fa_core::{Account, Policy, Stage, StagePrefix, Standing, recovery};
 use matrix_2fa_engine::{Engine, Origination, policy::Administrators};
 use serde_json::{Map, Value, json};
 
@@ -256,7 +256,7 @@ impl TwoFactor {
         let account = self.engine.account(user).await?;
         let mut told = if account.is_enrolled() {
             let remaining = account.recovery_remaining();
-            if account.recovery().is_none() || remaining > pages::FEW {
+            if account.recovery().is_none() || remaining > recovery::FEW {
                 return Ok(None);
             }
             Map::from_iter([("recovery_remaining".to_owned(), remaining.into())])

@@ -19,7 +19,7 @@ use matrix_2fa_engine::{
     notices::{Claim, Notice},
 };
 
-use crate::{Homeserver, HostError};
+use crate::{Homeserver, HostError, error::chain};
 use letter::Stationery;
 
 /// Counter: notices that arrived, with the label `way`.
@@ -236,14 +236,4 @@ impl Courier {
 
 fn lookup(error: HostError) -> NoticeError {
     NoticeError::Lookup(error.into())
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

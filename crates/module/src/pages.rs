@@ -58,9 +58,6 @@ pub(crate) const PROVIDER: &str = "matrix-2fa";
 /// Where people manage their factors.
 pub(crate) const ACCOUNT: &str = "/_matrix-2fa/account";
 
-/// From so many recovery codes on people are asked to make new ones.
-pub(crate) const FEW: usize = 3;
-
 impl TwoFactor {
     /// The hosted pages. Nothing if they are turned off.
     pub(crate) fn pages_router(self: &Arc<Self>) -> Router {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use matrix_2fa::homeserver::{Homeserver, HostError};
-use matrix_2fa_core::{Account, Timestamp, event::SERVER, issued::LONGEST};
+use matrix_2fa_core::{Account, Timestamp, event::SERVER, issued::LONGEST, recovery::FEW};
 use matrix_2fa_engine::{EngineError, policy::by};
 use serde::Serialize;
 use serde_json::Value;
@@ -28,8 +28,6 @@ const LOOKED_AT: usize = 4 * LARGEST_PAGE;
 const AT_ONCE: usize = 64;
 /// Longest reason.
 const REASON: usize = 300;
-/// Users with so many recovery codes or fewer have few.
-const FEW: usize = 3;
 
 /// Why an act was not done.
 #[derive(Debug, thiserror::Error)]

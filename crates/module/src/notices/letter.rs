@@ -1,7 +1,7 @@
 //! A notice in words: subject, text and HTML, in the recipient's language. No secret stands in it, because none stands in a notice.
 
 use askama::Template;
-use matrix_2fa_core::Timestamp;
+use matrix_2fa_core::{Timestamp, recovery::FEW};
 use matrix_2fa_engine::notices::{News, Notice};
 
 use super::NoticeSettings;
@@ -127,9 +127,6 @@ fn advice(words: &Words, news: &News) -> Vec<String> {
     advice.push(words.say("notice-not-you"));
     advice
 }
-
-/// So few recovery codes are to be renewed.
-const FEW: usize = 3;
 
 /// What somebody else may have chosen must not look like a sentence or a link of ours: a name is cut short, and what makes addresses is
 /// taken out of it.

@@ -114,7 +114,11 @@ impl Setup<'_> {
             Confirmed::Yes { authenticator, recovery } => {
                 let signs_out = recovery.is_some() && self.module.settings().enrollment_signs_out;
                 let signed_out = signs_out && self.module.sign_out_others(self.user, None).await;
-                let cookie = if signed_out { self.after_signing_out(cookie).await? } else { cookie };
+                // Whatever becomes of it, the codes are shown: they are made, and never again.
+                let cookie = match signed_out {
+                    true => self.after_signing_out(&cookie).await.unwrap_or(cookie),
+                    false => cookie,
+                };
                 let recovery = recovery.map(|codes| Codes { codes, signed_out });
                 Ok(Outcome::Done { id: authenticator.id.clone(), recovery, cookie })
             }
@@ -127,15 +131,15 @@ impl Setup<'_> {
     }
 
     /// Ending every login outdated what was proved here, too, by one step. If it is more, somebody has changed the password meanwhile, and this
-    /// session is over. Gives the cookie to go on with.
-    async fn after_signing_out(&self, cookie: String) -> Result<String, Trouble> {
-        let (engine, epoch) = (self.module.engine(), self.module.host().login_epoch(self.user).await?);
-        let Some(session) = engine.page_session(&cookie).await? else { return Ok(cookie) };
+    /// session is over. Gives the cookie to go on with, if it does.
+    async fn after_signing_out(&self, cookie: &str) -> Option<String> {
+        let (engine, epoch) = (self.module.engine(), self.module.host().login_epoch(self.user).await.ok()?);
+        let session = engine.page_session(cookie).await.ok()??;
         if session.state.epoch.checked_add(1) != Some(epoch) {
-            return Ok(cookie);
+            return None;
         }
         let next = PageState { epoch, ..session.state.clone() };
-        Ok(engine.renew_page_session(&session, next).await?.id)
+        Some(engine.renew_page_session(&session, next).await.ok()?.id)
     }
 
     fn scan_page(&self, status: StatusCode, id: &str, secret: Option<Secret>, error: Option<&str>) -> Response {

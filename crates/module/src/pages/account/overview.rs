@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
-use matrix_2fa_core::{Policy, Proof, Standing, account::MAX_AUTHENTICATORS};
+use matrix_2fa_core::{Policy, Proof, Standing, account::MAX_AUTHENTICATORS, recovery::FEW};
 
 use super::{
-    super::{FEW, site::Frame, trouble::Trouble},
+    super::{site::Frame, trouble::Trouble},
     Place,
     history::{Line, When},
     owner::Owner,
