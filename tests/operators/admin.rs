@@ -169,6 +169,29 @@ fn r55_a_policy_changes_while_the_server_runs() {
 }
 
 #[test]
+fn r55_who_administrates_changes_while_the_server_runs() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("matrix-2fa.toml");
+    let administrators = |names: &str| {
+        let group = "[[groups]]\nname = \"chiefs\"\nadmins = true\npolicy = \"required\"\n";
+        std::fs::write(&file, format!("admins = \"{names}\"\n{group}")).unwrap();
+    };
+    administrators("old");
+    let settings = [("MATRIX_2FA_CONFIG", file.to_str().unwrap())];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    let [old, new] = ["old", "new"].map(|name| User::register(&server, name));
+    let barred = || [&old, &new].map(|user| user.get("devices").status);
+    assert_eq!(barred(), [403, 200]);
+    administrators("new, @third:localhost");
+    does(&server, &["admin", "policy", "reload"]);
+    assert_eq!(barred(), [200, 403]);
+    assert!(does(&server, &["admin", "policy", "show"]).contains("@third:localhost"));
+    administrators("@new:elsewhere.example");
+    refuses(&server, &["admin", "policy", "reload"], 1, &["@new:elsewhere.example"]);
+    assert_eq!(barred(), [200, 403]);
+}
+
+#[test]
 fn lists_are_paged_and_counted() {
     let Some(server) = Server::start_with(Needs::Process) else { return };
     let mut names: Vec<String> = (0..7).map(|n| format!("@listed{n}:localhost")).collect();

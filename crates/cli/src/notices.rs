@@ -14,7 +14,7 @@ use matrix_2fa::{
     },
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::{net::TcpStream, process::Command};
+use tokio::{io::AsyncReadExt, net::TcpStream, process::Command};
 use url::Url;
 
 use crate::{
@@ -134,11 +134,20 @@ async fn ask_program(program: &std::path::Path, user: &str) -> Answer {
     for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MATRIX_2FA_")) {
         command.env_remove(variable);
     }
-    let output = command.output().await?;
-    if !output.status.success() {
-        return Err(format!("{} ended with {}", program.display(), output.status).into());
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(LONGEST as u64 + 1).read_to_end(&mut said).await?;
     }
-    Ok(String::from_utf8_lossy(output.stdout.get(..LONGEST).unwrap_or(&output.stdout)).into_owned())
+    if said.len() > LONGEST {
+        // Dropped, it is ended.
+        return Err(format!("{} said more than {LONGEST} bytes", program.display()).into());
+    }
+    let status = child.wait().await?;
+    if !status.success() {
+        return Err(format!("{} ended with {status}", program.display()).into());
+    }
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// `GET`; 404 and an empty answer mean that there is no address.
@@ -181,5 +190,8 @@ mod tests {
         assert!(book.recipient("@alice:example.org").await.is_err());
         let book = Lookup(Addresses::Command("/bin/true".into()));
         assert_eq!(book.recipient("@alice:example.org").await.expect("it ran"), None);
+        // It says the same line for ever.
+        let book = Lookup(Addresses::Command("/usr/bin/yes".into()));
+        assert!(book.recipient("@alice:example.org").await.is_err());
     }
 }

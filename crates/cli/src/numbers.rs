@@ -1,7 +1,12 @@
 //! What the server says about itself to whoever watches it: `GET /metrics` in the text format of Prometheus on a listener of its own, and
 //! `GET /health`, there and beside the users' endpoints. No figure has a user in it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -10,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::{FutureExt, future::Shared};
 use matrix_2fa_engine::{Engine, numbers};
 use matrix_2fa_store::{Commit, Kind, Store};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -102,16 +108,38 @@ async fn show(State(handle): State<PrometheusHandle>) -> Response {
 
 /// `GET /health`: 200 if the store reads and writes, else 503.
 pub fn health(store: Arc<dyn Store>) -> Router {
-    Router::new().route("/health", get(examine)).with_state(store)
+    Router::new().route("/health", get(tell_health)).with_state(Arc::new(Health { store, running: Mutex::default() }))
 }
 
-async fn examine(State(store): State<Arc<dyn Store>>) -> Response {
-    let works = async {
-        // A commit of nothing goes through the same queue as every other, and the store must be able to write.
-        store.record(Kind("health"), "none").await.is_ok() && store.commit(Commit::default()).await.is_ok()
-    };
-    let works = tokio::time::timeout(PATIENCE, works).await.unwrap_or(false);
-    let (status, body) = match works {
+/// One examination at a time, whoever asks and how often: each is a commit.
+struct Health {
+    store: Arc<dyn Store>,
+    running: Mutex<Option<Examination>>,
+}
+
+type Examination = Shared<Pin<Box<dyn Future<Output = bool> + Send>>>;
+
+impl Health {
+    /// The examination that runs, or a new one.
+    fn examination(&self) -> Examination {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.as_ref().filter(|running| running.peek().is_none()) {
+            return running.clone();
+        }
+        // In a task of its own: who asked for it may hang up.
+        let task = tokio::spawn(tokio::time::timeout(PATIENCE, examine(Arc::clone(&self.store))));
+        let ended: Pin<Box<dyn Future<Output = bool> + Send>> = Box::pin(async { matches!(task.await, Ok(Ok(true))) });
+        running.insert(ended.shared()).clone()
+    }
+}
+
+/// A commit of nothing goes through the same queue as every other, and the store must be able to write.
+async fn examine(store: Arc<dyn Store>) -> bool {
+    store.record(Kind("health"), "none").await.is_ok() && store.commit(Commit::default()).await.is_ok()
+}
+
+async fn tell_health(State(health): State<Arc<Health>>) -> Response {
+    let (status, body) = match health.examination().await {
         true => (StatusCode::OK, "{\"status\":\"ok\"}\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"the store does not answer\"}\n"),
     };
@@ -133,4 +161,22 @@ async fn count(engine: &Engine) -> Result<(), matrix_2fa_engine::EngineError> {
     metrics::gauge!(ACCOUNTS).set(f64::from(accounts));
     metrics::gauge!(ENROLLED).set(f64::from(enrolled));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use matrix_2fa_store::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_asks_for_health_waits_for_the_examination_that_runs() {
+        let health = Health { store: Arc::new(MemoryStore::default()), running: Mutex::default() };
+        let (first, second) = (health.examination(), health.examination());
+        assert!(first.ptr_eq(&second), "it runs");
+        assert!(first.await && second.await);
+        let third = health.examination();
+        assert!(third.peek().is_none(), "what has ended is no answer to a later question");
+        assert!(third.await);
+    }
 }

@@ -231,7 +231,6 @@ impl Settings {
             session_lifetime: self.session_lifetime.0,
             hash_jobs: self.password_hash_jobs,
             hash_queue: self.password_hash_queue,
-            admins: names(self.admins.as_deref()),
             public_base_url: self.base_url(),
             ..HomeserverSettings::default()
         }
@@ -259,7 +258,6 @@ impl Settings {
                 Some(file) => Some(AdminToken::new(read_token("upstream_admin_token_file", file)?)),
                 None => None,
             },
-            admins: names(self.admins.as_deref()),
         })
     }
 

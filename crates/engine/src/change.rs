@@ -4,11 +4,12 @@ use matrix_2fa_core::{
     Account, Authenticator, RecoveryCode, Transition,
     account::{ChangeRefused, Removal},
 };
+use matrix_2fa_store::{Expected, RecordChange};
 
 use crate::{
     Engine, EngineError, Origination,
     hashing::Place,
-    notices::{NOTICE, unfinished::UNFINISHED},
+    notices::{NOTICE, told::TOLD, unfinished::UNFINISHED},
     page_sessions::PAGE_SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
 };
@@ -90,10 +91,11 @@ impl Engine {
         self.transact(user, |account| Ok((account.reset(&cx), records.clone()))).await
     }
 
-    /// An administrator lifts a lock.
+    /// An administrator lifts a lock, and whatever else of small records keeps the user out.
     pub async fn unlock(&self, user: &str, from: &Origination) -> Result<(), EngineError> {
         let cx = self.context(user, from);
-        self.change(user, from, |account| account.unlock(&cx)).await
+        let unfinished = RecordChange::delete(UNFINISHED, user, Expected::Any);
+        self.transact(user, |account| Ok((account.unlock(&cx), vec![unfinished.clone()]))).await
     }
 
     /// The user is deactivated: seeds, codes, pending states, sessions and tickets go.
@@ -101,7 +103,7 @@ impl Engine {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
         records.extend(
-            self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION, NOTICE, UNFINISHED])
+            self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION, NOTICE, TOLD, UNFINISHED])
                 .await?,
         );
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await

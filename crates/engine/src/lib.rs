@@ -46,7 +46,7 @@ use matrix_2fa_core::{
     throttle::{self, Budget, ClientTag},
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, RecordChange, Store, StoreError, StoredAccount};
-use notices::{Renames, unfinished::Due};
+use notices::unfinished::Due;
 use page_sessions::PageStep;
 use policy::PolicyInForce;
 use sessions::Strangers;
@@ -173,7 +173,6 @@ pub struct Engine {
     /// Rings when there is a notice to deliver.
     outbox: Arc<Notify>,
     due: Arc<Due>,
-    renames: Arc<Renames>,
     audited: broadcast::Sender<matrix_2fa_core::Event>,
 }
 
@@ -204,7 +203,7 @@ impl Engine {
         let policy = Arc::new(PolicyInForce::new(settings.rules.clone()));
         let (keys, settings) = (Arc::new(keys), Arc::new(settings));
         let (gate, strangers, visitors) = (Arc::default(), Arc::default(), Arc::default());
-        let (outbox, due, renames) = (Arc::default(), Arc::default(), Arc::default());
+        let (outbox, due) = (Arc::default(), Arc::default());
         Self {
             store,
             keys,
@@ -221,7 +220,6 @@ impl Engine {
             timing,
             outbox,
             due,
-            renames,
             audited,
         }
     }
@@ -326,7 +324,7 @@ impl Engine {
         mut records: Vec<RecordChange>,
     ) -> Result<Committed, EngineError> {
         let expected = stored.version;
-        let notices = self.notices_of(&events, &stored.account, account.as_ref())?;
+        let notices = self.notices_of(user, &events, &stored.account, account.as_ref()).await?;
         let noticed = !notices.is_empty();
         records.extend(notices);
         let account = account.map(|account| AccountChange { user: user.to_owned(), expected, account });

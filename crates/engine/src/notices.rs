@@ -6,14 +6,15 @@
 //!   and so one server at a time has it. One that is killed then leaves it to be tried again: at least once, with one id for all tries.
 //! * A claim is the back-off at the same time, so that a failed delivery writes nothing. A delivered one is [deleted](Engine::settle_notice).
 //!
-//! [`unfinished`] is the notice of what has no change: a right password after which no second factor came.
+//! [`unfinished`] is the notice of what has no change: a right password after which no second factor came. [`told`] bounds how much one user is told.
 
+pub mod told;
 pub mod unfinished;
 
 use std::time::Duration;
 
 use matrix_2fa_core::{Account, Event, EventKind, Timestamp, event::Origin};
-use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, StoreError, codec};
+use matrix_2fa_store::{Commit, Committed, Expected, Kind, NewRecord, RecordChange, StoreError, Version, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::{Engine, EngineError};
@@ -82,6 +83,8 @@ pub enum News {
         /// What their user calls them.
         names: Vec<String>,
     },
+    /// More was changed than is told one by one: see [`told`].
+    More,
 }
 
 /// A notice in the outbox.
@@ -120,6 +123,8 @@ pub struct Claimed {
     pub oldest: Option<Duration>,
     /// There may be more that are due.
     pub more: bool,
+    /// So many were looked at that this version cannot read. They stay where they are.
+    pub unreadable: usize,
 }
 
 impl News {
@@ -176,8 +181,9 @@ impl News {
 
 impl Engine {
     /// The notices of a change; they join its commit. None, if nobody delivers any.
-    pub(crate) fn notices_of(
+    pub(crate) async fn notices_of(
         &self,
+        user: &str,
         events: &[Event],
         before: &Account,
         after: Option<&Account>,
@@ -186,11 +192,12 @@ impl Engine {
             return Ok(Vec::new());
         }
         let after = after.unwrap_or(before);
-        let told = events.iter().filter_map(|event| Some((event, News::of(event, before, after)?)));
-        // Renaming costs its user nothing but an access token, so whoever stole one could fill a mailbox with it.
-        let told =
-            told.filter(|(event, news)| !matches!(news, News::Renamed { .. }) || self.renames.admit(&event.user));
-        told.map(|(event, news)| self.notice(&event.user, event.at, news, event.origin.clone())).collect()
+        let happened: Vec<_> =
+            events.iter().filter_map(|event| Some((event, News::of(event, before, after)?))).collect();
+        if happened.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.tell_user(user, happened).await
     }
 
     /// The change that puts a notice into the outbox.
@@ -206,37 +213,53 @@ impl Engine {
 
     /// Takes up to `limit` notices that are due. Nobody else gets them before the claim is over, a minute or more.
     pub async fn claim_notices(&self, limit: usize) -> Result<Claimed, EngineError> {
-        let (now, mut found) = (self.now(), Claimed::default());
-        for (key, record) in self.store.records(NOTICE, None, limit).await? {
-            let notice: Notice = match codec::decode("notice", &record.bytes) {
-                Ok(notice) => notice,
-                // Of a newer server beside this one, perhaps. It must not hold up the others.
-                Err(error) => {
-                    tracing::error!(%error, "a notice cannot be read, and stays where it is");
-                    continue;
+        let (now, mut found, mut after) = (self.now(), Claimed::default(), None::<String>);
+        loop {
+            let page = self.store.records(NOTICE, after.as_deref(), limit).await?;
+            let Some((last, _)) = page.last() else { return Ok(found) };
+            after = Some(last.clone());
+            for (key, record) in page {
+                if found.claims.len() >= limit {
+                    found.more = true;
+                    return Ok(found);
                 }
-            };
-            let age = now.since(notice.at);
-            found.oldest = found.oldest.max(Some(age));
-            if due_at(&key).is_some_and(|due| due > now) {
-                // Keys are in the order of their moments. (A clock that was set back makes all of them wait until it is that late again.)
-                return Ok(found);
-            }
-            let delete = RecordChange::delete(NOTICE, key, Expected::Version(record.version));
-            if age >= LIFETIME {
-                tracing::error!(user.id = notice.user, news = ?notice.news, tries = notice.tries, "a notice was never delivered");
-                let _swept = self.store.commit(records_only(vec![delete])).await?;
-                continue;
-            }
-            let notice = Notice { tries: notice.tries.saturating_add(1), ..notice };
-            let put = notice.put_at(now.plus(claim_of(notice.tries)))?;
-            let key = put.key.clone();
-            if self.store.commit(records_only(vec![delete, put])).await? == Committed::Done {
-                found.claims.push(Claim { notice, key });
+                // Of a newer server beside this one, perhaps. It must not hold up the others.
+                let Ok(notice) = codec::decode::<Notice>("notice", &record.bytes) else {
+                    found.unreadable += 1;
+                    continue;
+                };
+                let age = now.since(notice.at);
+                found.oldest = found.oldest.max(Some(age));
+                if due_at(&key).is_some_and(|due| due > now) {
+                    // Keys are in the order of their moments. (A clock that was set back makes all of them wait until it is that late again.)
+                    return Ok(found);
+                }
+                if let Some(claim) = self.claim(key, record.version, notice, now).await? {
+                    found.claims.push(claim);
+                }
             }
         }
-        found.more = found.claims.len() >= limit;
-        Ok(found)
+    }
+
+    /// Takes one, unless somebody else has it or it is too old.
+    async fn claim(
+        &self,
+        key: String,
+        version: Version,
+        notice: Notice,
+        now: Timestamp,
+    ) -> Result<Option<Claim>, EngineError> {
+        let delete = RecordChange::delete(NOTICE, key, Expected::Version(version));
+        if now.since(notice.at) >= LIFETIME {
+            tracing::error!(user.id = notice.user, news = ?notice.news, tries = notice.tries, "a notice was never delivered");
+            let _swept = self.store.commit(records_only(vec![delete])).await?;
+            return Ok(None);
+        }
+        let notice = Notice { tries: notice.tries.saturating_add(1), ..notice };
+        let put = notice.put_at(now.plus(claim_of(notice.tries)))?;
+        let key = put.key.clone();
+        let done = self.store.commit(records_only(vec![delete, put])).await? == Committed::Done;
+        Ok(done.then_some(Claim { notice, key }))
     }
 
     /// It has arrived by all ways, or there is no way: the notice is done with.
@@ -283,26 +306,4 @@ fn due_at(key: &str) -> Option<Timestamp> {
 
 fn records_only(records: Vec<RecordChange>) -> Commit {
     Commit { records, ..Commit::default() }
-}
-
-/// How often somebody may rename and still be told each time.
-pub(crate) struct Renames(governor::DefaultKeyedRateLimiter<String>);
-
-impl Default for Renames {
-    /// Five at once, then one in ten minutes.
-    fn default() -> Self {
-        const FIVE: std::num::NonZeroU32 = std::num::NonZeroU32::MIN.saturating_add(4);
-        let quota = governor::Quota::with_period(Duration::from_secs(10 * 60));
-        let quota = quota.unwrap_or(governor::Quota::per_hour(FIVE)).allow_burst(FIVE);
-        Self(governor::RateLimiter::keyed(quota))
-    }
-}
-
-impl Renames {
-    fn admit(&self, user: &str) -> bool {
-        if self.0.len() > 10_000 {
-            self.0.retain_recent();
-        }
-        self.0.check_key(&user.to_owned()).is_ok()
-    }
 }

@@ -14,7 +14,7 @@ use matrix_2fa_engine::{
     },
     verify::Verdict,
 };
-use matrix_2fa_store::{Kind, MemoryStore, Store};
+use matrix_2fa_store::{Commit, Committed, Expected, Kind, MemoryStore, NewRecord, RecordChange, Store};
 
 const USER: &str = "@alice:example.org";
 const TOKEN: &str = "access token";
@@ -275,14 +275,78 @@ async fn a_wrong_code_is_unfinished_too_and_nobody_without_a_factor_is() {
 }
 
 #[tokio::test]
-async fn whoever_renames_without_end_fills_nobodys_mailbox() {
+async fn r62_whoever_changes_things_without_end_fills_nobodys_mailbox_and_nothing_in_silence() {
     let bench = Bench::new();
+    let mut told = Vec::new();
+    // Somebody with the password of a user without a factor: on and off, for two hours, on two servers.
+    let other = engine(&bench.store, &bench.clock, true);
+    for turn in 0..120 {
+        bench.add("phone").await;
+        let server = if turn % 2 == 0 { &bench.engine } else { &other };
+        server.disable(USER, &proved(), Disable::Everything).await.unwrap().unwrap();
+        bench.clock.advance(STEP);
+        told.push(bench.news().await);
+    }
+    let (added, off) = (News::Added { name: "phone".to_owned(), first: true }, News::TurnedOff);
+    let hour = |told: &[Vec<News>]| told.concat();
+    let each = [added.clone(), off.clone()];
+    let expected = [&each[..], &each, &each, &[News::More]].concat();
+    assert_eq!(hour(&told[..60]), expected, "three of each kind, and then once that there is more");
+    assert_eq!(hour(&told[60..]), expected, "the next hour is told anew");
+
+    // The first of another kind is told all the same, and so is every act of an administrator.
     let (phone, ..) = bench.add("phone").await;
     bench.news().await;
-    for n in 0..1000 {
+    for n in 0..10 {
         bench.engine.rename(USER, &proved(), &phone, &format!("name {n}")).await.unwrap().unwrap();
+        bench.engine.unlock(USER, &Origination::default()).await.unwrap();
     }
-    assert!(bench.news().await.len() <= 6);
+    let news = bench.news().await;
+    assert_eq!(news.iter().filter(|news| matches!(news, News::Renamed { .. })).count(), 3, "{news:?}");
+    assert_eq!(news.iter().filter(|news| **news == News::Unlocked).count(), 10, "{news:?}");
+    bench.engine.forget(USER, &Origination::default()).await.unwrap();
+    assert_eq!(bench.rows("told").await, 0, "a user who left leaves nothing");
+}
+
+/// Bytes of a version to come, in place of what is there.
+async fn spoil(bench: &Bench, kind: &'static str, key: &str) {
+    let bytes = NewRecord { bytes: vec![9], user: Some(USER.to_owned()), expires_at: None };
+    let records = vec![RecordChange::put(Kind(kind), key, Expected::Any, bytes)];
+    let done = bench.store.commit(Commit { records, ..Commit::default() }).await.unwrap();
+    assert_eq!(done, Committed::Done);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_in_the_outbox_holds_up_nothing() {
+    let bench = Bench::new();
+    for n in 0..40 {
+        spoil(&bench, "notice", &format!("{n:016x}-of a newer server")).await;
+    }
+    bench.add("phone").await;
+    let claimed = bench.engine.claim_notices(16).await.unwrap();
+    assert_eq!((claimed.claims.len(), claimed.unreadable, claimed.more), (1, 40, false));
+    // And what was told is then counted anew, rather than nothing told.
+    spoil(&bench, "told", USER).await;
+    bench.engine.reset(USER, &Origination::default()).await.unwrap();
+    bench.add("tablet").await;
+    assert_eq!(bench.engine.claim_notices(16).await.unwrap().claims.len(), 2);
+}
+
+#[tokio::test]
+async fn unfinished_logins_that_cannot_be_read_stop_one_user_until_an_administrator_acts() {
+    let bench = Bench::new();
+    bench.add("phone").await;
+    bench.news().await;
+    spoil(&bench, "unfinished", USER).await;
+    assert!(bench.engine.expect_factor(USER, None).await.is_err(), "it fails closed");
+    bench.engine.look_for_all_unfinished().await.unwrap();
+    assert_eq!(bench.rows("unfinished").await, 1, "nobody but an administrator removes it");
+    bench.engine.unlock(USER, &Origination::default()).await.unwrap();
+    bench.clock.advance(STEP);
+    bench.engine.expect_factor(USER, None).await.unwrap();
+    bench.clock.advance(PATIENCE);
+    bench.engine.look_for_unfinished().await.unwrap();
+    assert_eq!(bench.news().await, [News::Unlocked, News::Unfinished]);
 }
 
 #[tokio::test]

@@ -206,10 +206,6 @@ impl Homeserver for UpstreamHomeserver {
         self.send_server_notice(user, id, text, html).await
     }
 
-    async fn is_admin(&self, user: &str) -> Result<bool, HostError> {
-        Ok(self.settings.admins.iter().any(|name| self.canonical_user(name).as_deref() == Some(user)))
-    }
-
     async fn create_login(&self, user: &str, request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
         let password = self.sealed.recall(user).ok_or_else(|| HostError::Refused {
             status: 401,

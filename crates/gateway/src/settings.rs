@@ -19,8 +19,6 @@ pub struct GatewaySettings {
     pub checks: std::path::PathBuf,
     /// An access token of an administrator of the upstream, if it has Synapse's admin API: mail addresses and server notices are there.
     pub admin_token: Option<AdminToken>,
-    /// Users who administrate, by name, for groups of administrators.
-    pub admins: Vec<String>,
 }
 
 /// An access token that rules the upstream. It never shows itself.

@@ -194,10 +194,6 @@ impl Homeserver for LocalHomeserver {
         self.requester(&token).await
     }
 
-    async fn is_admin(&self, user: &str) -> Result<bool, HostError> {
-        Ok(self.settings.admins.iter().any(|name| self.canonical_user(name).as_deref() == Some(user)))
-    }
-
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
         let stored = self.user(user).await?;
         // Deactivated users have no password.

@@ -17,9 +17,6 @@ pub struct HomeserverSettings {
     pub hash_queue: usize,
     /// What one password hash costs.
     pub password_cost: PasswordCost,
-    /// The users who administrate this server, as localparts or full ids. They can do nothing more here than others; a policy can be stricter
-    /// with them.
-    pub admins: Vec<String>,
     /// Where clients reach this server from outside; told in `/.well-known/matrix/client`.
     pub public_base_url: Option<String>,
 }
@@ -33,7 +30,6 @@ impl Default for HomeserverSettings {
             hash_jobs: 2,
             hash_queue: 256,
             password_cost: PasswordCost::default(),
-            admins: Vec::new(),
             public_base_url: None,
         }
     }

@@ -10,7 +10,13 @@ pub mod mail;
 
 pub use letter::{LANGUAGES, Letter};
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -31,9 +37,12 @@ pub const UNREACHABLE: &str = "matrix_2fa_notices_unreachable_total";
 /// Gauge: seconds since the oldest undelivered notice happened. What is read in one look; 0 if there is none.
 pub const OUTBOX_AGE: &str = "matrix_2fa_outbox_age_seconds";
 
+/// Gauge: notices in the outbox that this version cannot read. They do not hold up the others, and are given up with their age.
+pub const UNREADABLE: &str = "matrix_2fa_notices_unreadable";
+
 /// Notices that are delivered at the same time.
 const AT_ONCE: usize = 16;
-/// A delivery that takes longer has failed. A claim lasts a minute.
+/// A delivery that takes longer has failed. A claim lasts a minute, and all ways are tried at the same time.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// The store is looked at this often for what other processes put there, and for what was to be tried again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -135,12 +144,14 @@ pub struct Courier {
     engine: Engine,
     ways: Vec<Box<dyn Way>>,
     stationery: Stationery,
+    /// What could not be read at the last look.
+    unreadable: AtomicUsize,
 }
 
 impl Courier {
     /// A courier over these ways. The engine must have been told to write notices ([`EngineSettings::notices`](matrix_2fa_engine::EngineSettings::notices)).
     pub fn new(engine: Engine, ways: Vec<Box<dyn Way>>, settings: NoticeSettings) -> Self {
-        Self { engine, ways, stationery: Stationery::new(settings) }
+        Self { engine, ways, stationery: Stationery::new(settings), unreadable: AtomicUsize::new(0) }
     }
 
     /// Delivers for ever. What is cut short is delivered later, by whoever runs then.
@@ -172,51 +183,23 @@ impl Courier {
             }
         };
         metrics::gauge!(OUTBOX_AGE).set(claimed.oldest.unwrap_or_default().as_secs_f64());
+        metrics::gauge!(UNREADABLE).set(u32::try_from(claimed.unreadable).map_or(f64::INFINITY, f64::from));
+        // Once, and not at every look.
+        if self.unreadable.swap(claimed.unreadable, Ordering::Relaxed) < claimed.unreadable {
+            tracing::error!(notices = claimed.unreadable, "notices cannot be read, and stay where they are");
+        }
         join_all(claimed.claims.iter().map(|claim| self.deliver(claim))).await;
         claimed.more
     }
 
+    /// By all ways at once: none is late because of another, and all of them end before the claim does.
     async fn deliver(&self, claim: &Claim) {
         let (before, mut arrived) = (&claim.notice.arrived, claim.notice.arrived.clone());
-        let mut late = false;
-        for way in &self.ways {
-            if before.iter().any(|name| name == way.name()) {
-                continue;
-            }
-            let sent = tokio::time::timeout(PATIENCE, self.send(way.as_ref(), &claim.notice)).await;
-            match sent.unwrap_or(Err(NoticeError::Late)) {
-                Ok(true) => {
-                    metrics::counter!(DELIVERED, "way" => way.name()).increment(1);
-                    tracing::debug!(
-                        user.id = claim.notice.user,
-                        way = way.name(),
-                        notice.id = claim.notice.id,
-                        "notice delivered"
-                    );
-                    arrived.push(way.name().to_owned());
-                }
-                Ok(false) => {
-                    metrics::counter!(UNREACHABLE, "way" => way.name()).increment(1);
-                    tracing::info!(
-                        user.id = claim.notice.user,
-                        way = way.name(),
-                        "nobody knows where to tell this user"
-                    );
-                    arrived.push(way.name().to_owned());
-                }
-                Err(error) => {
-                    late = true;
-                    metrics::counter!(FAILED, "way" => way.name()).increment(1);
-                    tracing::warn!(
-                        user.id = claim.notice.user,
-                        way = way.name(),
-                        tries = claim.notice.tries,
-                        error = chain(&error),
-                        "a notice was not delivered; it is tried again"
-                    );
-                }
-            }
-        }
+        let missing: Vec<_> = self.ways.iter().filter(|way| !before.iter().any(|name| name == way.name())).collect();
+        let sent = join_all(missing.iter().map(|way| self.deliver_by(way.as_ref(), claim))).await;
+        let late = sent.contains(&false);
+        let done = missing.iter().zip(sent).filter(|(_, sent)| *sent);
+        arrived.extend(done.map(|(way, _)| way.name().to_owned()));
         let written = match late {
             false => self.engine.settle_notice(claim).await,
             true if arrived != *before => self.engine.notice_arrived(claim, arrived).await,
@@ -225,6 +208,34 @@ impl Courier {
         if let Err(error) = written {
             tracing::warn!(error = chain(&error), "a delivered notice stays in the outbox and may be delivered again");
         }
+    }
+
+    /// False: it is to be tried again.
+    async fn deliver_by(&self, way: &dyn Way, claim: &Claim) -> bool {
+        let (user, way_name) = (&claim.notice.user, way.name());
+        let sent = tokio::time::timeout(PATIENCE, self.send(way, &claim.notice)).await;
+        match sent.unwrap_or(Err(NoticeError::Late)) {
+            Ok(true) => {
+                metrics::counter!(DELIVERED, "way" => way_name).increment(1);
+                tracing::debug!(user.id = user, way = way_name, notice.id = claim.notice.id, "notice delivered");
+            }
+            Ok(false) => {
+                metrics::counter!(UNREACHABLE, "way" => way_name).increment(1);
+                tracing::info!(user.id = user, way = way_name, "nobody knows where to tell this user");
+            }
+            Err(error) => {
+                metrics::counter!(FAILED, "way" => way_name).increment(1);
+                tracing::warn!(
+                    user.id = user,
+                    way = way_name,
+                    tries = claim.notice.tries,
+                    error = chain(&error),
+                    "a notice was not delivered; it is tried again"
+                );
+                return false;
+            }
+        }
+        true
     }
 
     async fn send(&self, way: &dyn Way, notice: &Notice) -> Result<bool, NoticeError> {

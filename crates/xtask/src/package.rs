@@ -49,6 +49,8 @@ fn install_and_purge(workspace: &Workspace, package: &str) -> Result<()> {
 fn look_at_installed(shell: &Shell) -> Result<()> {
     cmd!(shell, "matrix-2fa --version").run()?;
     cmd!(shell, "systemd-analyze verify --man=no /usr/lib/systemd/system/matrix-2fa.service").run()?;
+    // What operators put beside the settings goes with them.
+    shell.write_file("/etc/matrix-2fa/environment", "MATRIX_2FA_MAIL_SERVER=smtp://127.0.0.1\n")?;
     // Its own user can read its settings, and nobody else.
     let settings = "/etc/matrix-2fa/matrix-2fa.toml";
     cmd!(shell, "runuser -u matrix-2fa -- matrix-2fa config print --config {settings}").ignore_stdout().run()?;

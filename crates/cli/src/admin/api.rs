@@ -1,7 +1,14 @@
 //! The same acts over HTTP, for whoever administrates from elsewhere: a listener of its own, off unless it is set, and a token. The document that
 //! describes it, `spec/admin-openapi.json`, is generated from this file and from the answers, and a test compares them.
 
-use std::time::Duration;
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -11,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use matrix_2fa::ClientAddress;
 use matrix_2fa_core::Timestamp;
 use serde::Deserialize;
@@ -43,6 +51,28 @@ const BODY_LIMIT: usize = 8 * 1024;
 struct Api {
     data: Data,
     token: [u8; 32],
+    strangers: Arc<Strangers>,
+}
+
+/// Requests with a wrong token: the log has a few lines a minute of them, with how many there were.
+struct Strangers {
+    lines: DefaultDirectRateLimiter,
+    untold: AtomicU64,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        const LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
+        Self { lines: RateLimiter::direct(Quota::per_minute(LINES)), untold: AtomicU64::new(0) }
+    }
+}
+
+impl Strangers {
+    /// One more; how many there were since the last line, if another may be written.
+    fn note(&self) -> Option<u64> {
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        self.lines.check().is_ok().then(|| self.untold.swap(0, Ordering::Relaxed))
+    }
 }
 
 /// Listens, if the settings say where. The port is taken before anything else happens.
@@ -63,7 +93,7 @@ pub async fn serve(
         listener.map_err(|error| Failure::start(format!("admin_listen: cannot listen on {address}: {error}")))?;
     let bound = listener.local_addr().map_err(|error| Failure::because(&error))?;
     tracing::info!("administrators are answered at http://{bound}/admin/v1/");
-    let routes = router(Api { data, token: Sha256::digest(token.as_bytes()).into() });
+    let routes = router(Api { data, token: Sha256::digest(token.as_bytes()).into(), strangers: Arc::default() });
     // It is ended like every other task of the server.
     Ok(Some(connections::serve(listener, routes, Proxies::default(), std::future::pending(), Duration::ZERO)))
 }
@@ -101,7 +131,9 @@ async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> R
     if <[u8; 32]>::from(Sha256::digest(token.trim().as_bytes())) != api.token {
         // It has at least 32 characters, so nobody guesses it; who tries should be seen.
         let client = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| address);
-        tracing::warn!(client = client.map(tracing::field::display), "a wrong token for administrators");
+        if let Some(requests) = api.strangers.note() {
+            tracing::warn!(client = client.map(tracing::field::display), requests, "a wrong token for administrators");
+        }
         let refused = refuse(StatusCode::UNAUTHORIZED, "write the token in the header: Authorization: Bearer <token>");
         return ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response();
     }
@@ -347,6 +379,14 @@ pub fn document() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_tokens_are_counted_and_do_not_fill_the_log() {
+        let strangers = Strangers::default();
+        let lines: Vec<_> = (0..1000).filter_map(|_| strangers.note()).collect();
+        assert_eq!(lines, [1; 5]);
+        assert_eq!(strangers.untold.load(Ordering::Relaxed), 995);
+    }
 
     /// To write it anew: `UPDATE_DOCUMENTS=1 cargo test -p matrix-2fa-cli`.
     #[test]

@@ -30,12 +30,16 @@ pub struct Head {
     pub chain: Hash,
 }
 
-/// A line as it is read; what it is, its keys say.
+/// A line as it is read; what it is, its keys say. Nothing else may stand in it: whoever reads the file would take it for proved.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReadLine<'a> {
     pub writer: &'a str,
     pub seq: u64,
     pub chain: &'a str,
+    /// A hint of the writer's, on which nothing rests.
+    #[serde(default, rename = "late")]
+    _late: bool,
     #[serde(default)]
     pub digest: Option<&'a str>,
     #[serde(default)]
@@ -110,6 +114,9 @@ pub enum Broken {
     /// Not one of ours.
     #[error("line {0}: it is no line of an audit log")]
     Line(u64, #[source] serde_json::Error),
+    /// An event and a checkpoint in one.
+    #[error("line {0}: something was put into this line")]
+    Mixed(u64),
     /// The event is not the one that was written.
     #[error("line {0}: this event was changed")]
     Changed(u64),
@@ -169,6 +176,15 @@ impl Head {
     }
 }
 
+impl ReadLine<'_> {
+    /// Does it have what only lines of the other kind have?
+    fn is_mixed(&self) -> bool {
+        let event = self.digest.is_some() || self.salt.is_some() || self.event.is_some();
+        let checkpoint = self.mac.is_some() || self.end || (self.at, self.whole) != (0, 0);
+        event && checkpoint
+    }
+}
+
 /// Verifies a file, line by line, in the order of the file. Several writers may have written to it, one after the other.
 pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
     // A writer who comes back goes on where it was, or something between is missing.
@@ -180,6 +196,9 @@ pub fn verify(file: impl BufRead, mac: &Mac<'_>) -> Result<Verified, Broken> {
             continue;
         }
         let line: ReadLine<'_> = serde_json::from_str(&line).map_err(|error| Broken::Line(number, error))?;
+        if line.is_mixed() {
+            return Err(Broken::Mixed(number));
+        }
         let chain = unhex(line.chain).ok_or(Broken::Chain(number))?;
         let known = heads.remove(line.writer);
         let written = found.writers.entry(line.writer.to_owned()).or_default();

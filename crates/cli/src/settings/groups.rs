@@ -83,20 +83,29 @@ impl Groups {
 impl Settings {
     /// The rules of who must have a second factor. `canonical` makes a full id of what the operator calls a user.
     pub fn rules(&self, canonical: impl Fn(&str) -> Option<String>) -> Result<Rules, Failure> {
-        if let Some(stranger) = super::names(self.admins.as_deref()).iter().find(|name| canonical(name).is_none()) {
-            return Err(Failure::start(format!("admins: {stranger:?} is no user of this server")));
-        }
+        let admin = |name: &String| {
+            canonical(name).ok_or_else(|| Failure::start(format!("admins: {name:?} is no user of this server")))
+        };
+        let admins: Vec<_> = super::names(self.admins.as_deref()).iter().map(admin).collect::<Result<_, _>>()?;
         let server = Rule { policy: self.policy, grace: self.grace_period.0 };
-        let groups = self.groups.0.iter().map(|written| self.group(written, &canonical)).collect::<Result<_, _>>()?;
-        Ok(Rules { server, groups })
+        let groups = self.groups.0.iter().map(|written| self.group(written, &admins, &canonical));
+        Ok(Rules { server, groups: groups.collect::<Result<_, _>>()? })
     }
 
-    fn group(&self, written: &Written, canonical: impl Fn(&str) -> Option<String>) -> Result<Group, Failure> {
+    /// The administrators of the settings are members by name, so that they change with the rules.
+    fn group(
+        &self,
+        written: &Written,
+        admins: &[String],
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Group, Failure> {
         let bad = |problem: String| Failure::start(format!("groups: {:?}: {problem}", written.name));
         let user = |user: &String| canonical(user).ok_or_else(|| bad(format!("{user:?} is no user of this server")));
         let localparts = written.localparts.as_deref().map(Localparts::new).transpose();
+        let mut users: Vec<_> = written.users.iter().map(user).collect::<Result<_, _>>()?;
+        users.extend(admins.iter().filter(|_| written.admins).cloned());
         let members = Members {
-            users: written.users.iter().map(user).collect::<Result<_, _>>()?,
+            users: users.into_iter().collect(),
             localparts: localparts.map_err(|error| bad(format!("localparts: {error}")))?,
             admins: written.admins,
         };

@@ -53,13 +53,16 @@ pub(crate) type Due = std::sync::Mutex<VecDeque<(Timestamp, String)>>;
 
 impl Engine {
     /// The first factor of a user was right, and whoever has a second one still has to prove it. Call it wherever that happens.
+    ///
+    /// A record that cannot be read is an error and stops the login: nobody would be told any more. It is gone after a day at most, or when an
+    /// administrator [unlocks](Self::unlock) the user.
     pub async fn expect_factor(&self, user: &str, client: Option<IpAddr>) -> Result<(), EngineError> {
         if !self.settings.notices || !self.account(user).await?.is_enrolled() {
             return Ok(());
         }
         let (now, ip) = (self.now(), client.map(|ip| ip.to_string()));
         let stored = self.store.record(UNFINISHED, user).await?;
-        let (mut known, expected) = read(stored.as_ref())?;
+        let (mut known, expected) = read(user, stored.as_ref())?;
         let told = known.told_at.is_some_and(|at| now >= at && now.since(at) < AT_MOST_EVERY);
         if told || known.attempts.len() >= ADDRESSES || known.attempts.iter().any(|attempt| attempt.ip == ip) {
             return Ok(());
@@ -106,7 +109,8 @@ impl Engine {
 
     async fn conclude(&self, user: &str) -> Result<(), EngineError> {
         let stored = self.store.record(UNFINISHED, user).await?;
-        let (known, expected) = read(stored.as_ref())?;
+        // It must not hold up the others; whoever logs in as this user hears of it.
+        let Ok((known, expected)) = read(user, stored.as_ref()) else { return Ok(()) };
         let now = self.now();
         let (over, waiting): (Vec<_>, Vec<_>) =
             known.attempts.into_iter().partition(|attempt| now >= attempt.at.plus(PATIENCE));
@@ -155,9 +159,14 @@ impl Attempt {
     }
 }
 
-fn read(stored: Option<&Record>) -> Result<(Unfinished, Expected), StoreError> {
-    Ok(match stored {
-        Some(record) => (codec::decode("unfinished login", &record.bytes)?, Expected::Version(record.version)),
-        None => (Unfinished::default(), Expected::Absent),
-    })
+fn read(user: &str, stored: Option<&Record>) -> Result<(Unfinished, Expected), StoreError> {
+    let Some(record) = stored else { return Ok((Unfinished::default(), Expected::Absent)) };
+    let known = codec::decode("unfinished login", &record.bytes).inspect_err(|error| {
+        tracing::error!(
+            user.id = user,
+            error = error as &dyn std::error::Error,
+            "the unfinished logins of a user cannot be read, so this user cannot log in; an administrator's unlock removes them"
+        );
+    })?;
+    Ok((known, Expected::Version(record.version)))
 }

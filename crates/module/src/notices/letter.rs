@@ -10,6 +10,12 @@ use crate::pages::words::Words;
 /// The languages of notices and pages.
 pub const LANGUAGES: [&str; 3] = ["en", "de", "fr"];
 
+/// Characters of a name that are shown.
+const NAME: usize = 32;
+
+/// Digits of it: enough for "Pixel 8 (2024)", and not for a number that somebody is to call.
+const DIGITS: usize = 5;
+
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
@@ -113,6 +119,7 @@ fn in_words(words: &Words, news: &News) -> (String, String) {
         News::CodeIssued => ("notice-code-issued", "notice-code-issued-text"),
         News::IssuedCodeUsed => ("notice-issued-used", "notice-issued-used-text"),
         News::Imported { .. } => ("notice-imported", "notice-imported-text"),
+        News::More => ("notice-more", "notice-more-text"),
     };
     (words.say(title), words.say(text))
 }
@@ -128,11 +135,16 @@ fn advice(words: &Words, news: &News) -> Vec<String> {
     advice
 }
 
-/// What somebody else may have chosen must not look like a sentence or a link of ours: a name is cut short, and what makes addresses is
-/// taken out of it.
+/// What somebody else may have chosen must not look like a sentence, a link or a telephone number of ours: a name is cut short, what makes
+/// addresses is taken out of it, and so is every digit after the first [`DIGITS`].
 fn tame(name: &str) -> String {
-    let tame: String =
-        name.chars().take(40).map(|c| if c.is_alphanumeric() || " -_'()+".contains(c) { c } else { '·' }).collect();
+    let mut digits = 0;
+    let mut tame = |c: char| {
+        digits += usize::from(c.is_numeric());
+        let harmless = if c.is_numeric() { digits <= DIGITS } else { c.is_alphabetic() || " -_'()".contains(c) };
+        if harmless { c } else { '·' }
+    };
+    let tame: String = name.chars().take(NAME).map(&mut tame).collect();
     if tame.trim().is_empty() { "–".to_owned() } else { tame }
 }
 

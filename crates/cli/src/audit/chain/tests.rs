@@ -120,3 +120,18 @@ fn r61_lines_of_another_writer_hide_nothing_that_was_taken_out() {
     assert_eq!(found.writers["x"], Written { seq: 1, open: 1 });
     assert_eq!(found.writers["w"], Written { seq: 10, open: 0 });
 }
+
+#[test]
+fn r61_what_is_put_into_a_line_shows() {
+    for (line, put) in [
+        (0, r#""note":"and nobody saw it","#),
+        (5, r#""note":"and nobody saw it","#),
+        (0, r#""at":1,"#),
+        (5, r#""event":{"at":1,"user":"@mallory:example.org"},"#),
+        (5, r#""digest":"00","#),
+    ] {
+        let mut lines = log();
+        lines[line].insert_str(1, put);
+        assert!(matches!(verified(&lines), Err(Broken::Line(..) | Broken::Mixed(_))), "{put}");
+    }
+}

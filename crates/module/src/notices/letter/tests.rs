@@ -44,6 +44,7 @@ fn everything() -> Vec<News> {
         News::CodeIssued,
         News::IssuedCodeUsed,
         News::Imported { names: vec![name(), name()] },
+        News::More,
     ]
 }
 
@@ -81,5 +82,17 @@ fn what_others_chose_is_neither_a_link_nor_a_line_nor_markup() {
         for bad in ["evil.example/", "https://evil", "x@evil", "<b>Locked", "\r"] {
             assert!(!part.contains(bad), "{bad}: {part}");
         }
+    }
+}
+
+#[test]
+fn a_name_is_no_telephone_number() {
+    for (name, shown) in [
+        ("Pixel 8 (2024)", "Pixel 8 (2024)"),
+        ("Locked! Call +1 555 0100 123 now", "Locked· Call ·1 555 0··· ··· now"),
+        ("٠١٢٣٤٥٦٧", "٠١٢٣٤···"),
+        ("a name that goes on and on and on and on", "a name that goes on and on and o"),
+    ] {
+        assert_eq!(tame(name), shown);
     }
 }
