@@ -6,8 +6,10 @@ mod guarded;
 mod identical;
 mod login;
 mod notices;
+mod old_ids;
 mod pages;
 mod policies;
+mod postgresql;
 
 use serde_json::Value;
 

@@ -50,7 +50,7 @@ pub use process::{clean_command, client_tool, server_binary};
 pub use request::Request;
 pub use server::{Needs, Server, simultaneously};
 pub use stub::{Asked, Reply, Stub};
-pub use synapse::synapse;
+pub use synapse::{Synapse, synapse};
 pub use user::{Enrolled, User, recovery_codes};
 
 /// The stable prefix; relative paths of requests are under it.

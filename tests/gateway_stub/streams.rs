@@ -51,11 +51,11 @@ fn an_answer_arrives_while_it_is_still_being_made() {
     read_until(&mut stream, "second");
 }
 
-#[test]
-fn an_upload_arrives_while_it_is_still_being_sent() {
+/// An upstream that hands over every upload, from its head on.
+fn receiving() -> (String, mpsc::Receiver<BufReader<TcpStream>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let (arrived, upload) = mpsc::channel();
+    let (arrived, uploads) = mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut reader = BufReader::new(stream);
@@ -67,20 +67,102 @@ fn an_upload_arrives_while_it_is_still_being_sent() {
             }
         }
     });
-    let server = Server::gateway_before(&url, &[("MATRIX_2FA_SERVER_NAME", "example.org")]);
-    let mut client = connect(&server);
+    (url, uploads)
+}
+
+/// An upload of which the upstream has the first half.
+fn half_an_upload(
+    server: &Server,
+    uploads: &mpsc::Receiver<BufReader<TcpStream>>,
+) -> (TcpStream, BufReader<TcpStream>) {
+    let mut client = connect(server);
     client
         .write_all(b"POST /_matrix/media/v3/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nConnection: close\r\n\r\nfirst")
         .expect("sent");
-    let mut upstream = upload.recv().expect("a connection");
+    let mut upstream = uploads.recv().expect("a connection");
     let mut half = [0; 5];
     upstream.read_exact(&mut half).expect("the first half");
     assert_eq!(&half, b"first");
+    (client, upstream)
+}
+
+/// The other half, and the answer.
+fn the_other_half((mut client, mut upstream): (TcpStream, BufReader<TcpStream>)) {
     client.write_all(b"other").expect("sent");
+    let mut half = [0; 5];
     upstream.read_exact(&mut half).expect("the other half");
     assert_eq!(&half, b"other");
     upstream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").expect("sent");
     read_until(&mut client, "{}");
+}
+
+#[test]
+fn an_upload_arrives_while_it_is_still_being_sent() {
+    let (url, uploads) = receiving();
+    let server = Server::gateway_before(&url, &[("MATRIX_2FA_SERVER_NAME", "example.org")]);
+    the_other_half(half_an_upload(&server, &uploads));
+}
+
+#[test]
+fn who_is_uploading_when_the_process_is_told_to_end_uploads_the_rest() {
+    let (url, uploads) = receiving();
+    let server = Server::gateway_before(&url, &[("MATRIX_2FA_SERVER_NAME", "example.org")]);
+    let upload = half_an_upload(&server, &uploads);
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| server.terminate());
+        until_it_takes_no_more(&server);
+        the_other_half(upload);
+        assert_eq!(ended.join().expect("no panic"), Some(0));
+    });
+}
+
+fn until_it_takes_no_more(server: &Server) {
+    let address = server.base_url();
+    while TcpStream::connect(address.strip_prefix("http://").expect("http")).is_ok() {
+        std::thread::yield_now();
+    }
+}
+
+/// An upstream that speaks HTTP/2 without TLS, and nothing else: what it was asked, in which version.
+fn speaking_http2() -> String {
+    let answer = |request: axum::extract::Request| async move {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 1024).await.expect("whole");
+        let host = parts.headers.contains_key("host");
+        let said = json!({
+            "version": format!("{:?}", parts.version), "path": parts.uri.path(), "length": body.len(), "host": host,
+            "server_name": "example.org", "user_id": "@alice:example.org", "device_id": "D",
+        });
+        match parts.version {
+            axum::http::Version::HTTP_2 => axum::Json(said),
+            _ => axum::Json(json!({})),
+        }
+    };
+    let (address, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            address.send(listener.local_addr().expect("an address")).expect("it is waited for");
+            axum::serve(listener, axum::Router::new().fallback(answer)).await.expect("it serves");
+        });
+    });
+    format!("h2c://{}", wait.recv().expect("an address"))
+}
+
+#[test]
+fn an_upstream_may_speak_http2_without_tls() {
+    // The server name is asked of it, so the gateway's own calls are HTTP/2, too.
+    let server = Server::gateway_before(&speaking_http2(), &[]);
+    for path in ["/_matrix/client/v3/sync", "/_matrix/client/v3/unheard/of"] {
+        let answer = server.request("GET", path).ask().expect("an answer");
+        assert_eq!((&answer["version"], &answer["path"]), (&json!("HTTP/2.0"), &json!(path)), "{answer}");
+    }
+    let answer = server.request("POST", "/_matrix/media/v3/upload").bytes(vec![1; 1000]).ask().expect("an answer");
+    assert_eq!((answer.status, &answer["length"], &answer["version"]), (200, &json!(1000), &json!("HTTP/2.0")));
+    assert_eq!(answer["host"], false, "the name stands in :authority alone: {answer}");
+    let status = server.request("GET", "account/two-factor").token("t").ask().expect("an answer");
+    assert_eq!((status.status, &status["providers"]), (200, &json!({})), "whoami over HTTP/2: {status}");
 }
 
 #[test]
@@ -156,14 +238,9 @@ fn who_is_being_answered_when_the_process_is_told_to_end_gets_the_whole_answer()
     let mut stream = connect(&server);
     stream.write_all(GET.as_bytes()).expect("sent");
     read_until(&mut stream, "first");
-    let address = server.base_url();
-    let address = address.strip_prefix("http://").expect("http");
     std::thread::scope(|scope| {
         let ended = scope.spawn(|| server.terminate());
-        // It takes no more.
-        while TcpStream::connect(address).is_ok() {
-            std::thread::yield_now();
-        }
+        until_it_takes_no_more(&server);
         go_on.send(()).expect("it waits");
         read_until(&mut stream, "second");
         assert_eq!(ended.join().expect("no panic"), Some(0));

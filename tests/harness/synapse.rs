@@ -1,5 +1,5 @@
-//! A real Synapse for the gateway: one for the whole run, with SQLite in a temporary folder, started when the first test needs it. A shell waits
-//! for the end of its input, which is the end of this process however it comes, and tidies up.
+//! A real Synapse for the gateway: one for the whole run, with SQLite in a temporary folder, started when the first test needs it, and one over
+//! PostgreSQL. A shell waits for the end of its input, which is the end of this process however it comes, and tidies up.
 
 use std::{
     io::{BufRead, BufReader, Write as _},
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::process::client_tool;
+use super::{database::cluster, process::client_tool};
 
 /// A running Synapse.
 pub struct Synapse {
@@ -65,7 +65,7 @@ printf %s "$3" >homeserver.yaml
 cat >>homeserver.yaml <<END
 listeners:
   - {port: $2, bind_addresses: ["127.0.0.1"], tls: false, type: http, x_forwarded: true, resources: [{names: [client, federation], compress: false}]}
-database: {name: sqlite3, args: {database: "$folder/homeserver.db"}}
+database: $5
 media_store_path: "$folder/media"
 signing_key_path: "$folder/signing.key"
 pid_file: "$folder/pid"
@@ -79,23 +79,38 @@ echo ready
 cat >/dev/null
 "#;
 
+const SQLITE: &str = r#"{name: sqlite3, args: {database: homeserver.db}}"#;
+
 /// The Synapse of this run.
 pub fn synapse() -> &'static Synapse {
-    static SYNAPSE: LazyLock<Synapse> = LazyLock::new(Synapse::start);
+    static SYNAPSE: LazyLock<Synapse> = LazyLock::new(|| Synapse::start(SQLITE));
     &SYNAPSE
 }
 
 impl Synapse {
-    fn start() -> Self {
-        // Between asking for a free port and using it somebody else may take it.
-        (0..3).find_map(|_| Self::try_start()).expect("Synapse does not start; it said why above")
+    /// One over a database of the cluster's.
+    pub fn over_postgresql() -> Self {
+        Self::start(&format!(r#"{{name: psycopg2, args: {{dsn: "{}", cp_min: 1, cp_max: 5}}}}"#, cluster().database()))
     }
 
-    fn try_start() -> Option<Self> {
+    fn start(database: &str) -> Self {
+        // Between asking for a free port and using it somebody else may take it.
+        (0..3).find_map(|_| Self::try_start(database)).expect("Synapse does not start; it said why above")
+    }
+
+    fn try_start(database: &str) -> Option<Self> {
         let python = client_tool("MATRIX_2FA_SYNAPSE", "synapse/bin/python");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let mut command = Command::new("sh");
-        command.arg("-c").arg(SCRIPT).arg("sh").arg(python).arg(port.to_string()).arg(SETTINGS).arg(BRIDGE);
+        command
+            .arg("-c")
+            .arg(SCRIPT)
+            .arg("sh")
+            .arg(python)
+            .arg(port.to_string())
+            .arg(SETTINGS)
+            .arg(BRIDGE)
+            .arg(database);
         let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh");
         let mut line = String::new();
         BufReader::new(shell.stdout.take().expect("piped")).read_line(&mut line).expect("readable");

@@ -89,3 +89,35 @@ fn connection(
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::post;
+    use http_body_util::BodyExt;
+    use tokio::{io::AsyncWriteExt, sync::mpsc, time::Instant};
+
+    use super::*;
+
+    /// Whoever uploads for ever must not keep the process alive. (That an upload may end in time the suite shows, with a process.)
+    #[tokio::test]
+    async fn an_upload_that_does_not_end_is_cut_after_the_time_for_that() {
+        let grace = Duration::from_secs(10);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("it listens");
+        let (tell, mut told) = mpsc::channel(1);
+        let upload = async move |mut body: Body| while body.frame().await.is_some() && tell.send(()).await.is_ok() {};
+        let routes = Router::new().route("/", post(upload));
+        client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst").await.expect("sent");
+        let mut begin = None;
+        let stopping = async {
+            told.recv().await.expect("the first half");
+            // From here on time passes by itself.
+            tokio::time::pause();
+            begin = Some(Instant::now());
+        };
+        serve(listener, routes, Proxies::default(), stopping, grace).await;
+        let took = begin.expect("it was told to stop").elapsed();
+        assert!(took >= grace && took < grace + Duration::from_secs(1), "{took:?}");
+        drop(client);
+    }
+}

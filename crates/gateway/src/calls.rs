@@ -4,12 +4,12 @@ use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE},
     request,
 };
 use matrix_2fa::{ApiError, homeserver::HostError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     scope,
@@ -19,6 +19,9 @@ use crate::{
 /// How people see the device of a password check, if it is ever seen.
 pub(crate) const PROBE_NAME: &str = "Password check of the second-factor gateway";
 
+/// Where every upstream logs in.
+pub(crate) const LOGIN: &str = "/_matrix/client/v3/login";
+
 /// A logout that fails is tried again this often, each time after twice as long as the time before.
 const LOGOUT_TRIES: u32 = 6;
 
@@ -26,7 +29,7 @@ const LOGOUT_TRIES: u32 = 6;
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: http::HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) bytes: Bytes,
     /// The body, if it is a JSON object.
     pub(crate) body: Option<Map<String, Value>>,
@@ -106,18 +109,19 @@ impl Upstream {
         Ok(Answer { status: parts.status, headers: parts.headers, bytes, body })
     }
 
-    /// `POST /login` for a check. The device id is a random one of ours, never one that the client named.
-    pub(crate) async fn probe(
+    /// `POST /login` with this body. Only an application service has a token.
+    pub(crate) async fn log_in(
         &self,
-        identifier: &Value,
-        password: &str,
-        device: &str,
+        headers: HeaderMap,
+        body: &str,
+        token: Option<&str>,
     ) -> Result<Answer, UpstreamError> {
-        let body = json!({
-            "type": "m.login.password", "identifier": identifier, "password": password,
-            "device_id": device, "initial_device_display_name": PROBE_NAME,
-        });
-        self.ask(Method::POST, "/_matrix/client/v3/login", None, body.as_object()).await
+        let mut request = request(Method::POST, LOGIN, token).header(CONTENT_TYPE, "application/json");
+        for (name, value) in &headers {
+            request = request.header(name, value);
+        }
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        self.answer(request.body(bytes).map_err(|_never| UpstreamError::Unreadable)?).await
     }
 
     /// Ends a login. It is tried again for a while: a token that nobody earned must not stay.

@@ -2,7 +2,7 @@
 //!
 //! 1. Who asks: the upstream's `whoami`, afresh each time.
 //! 2. A password is checked by a *probe*: a login under our display name, on a new device whose id we chose, that is logged out at once.
-//!    The user is who the answer says. A client that hangs up meanwhile changes nothing: a probe runs to its end. So does one that a
+//!    The user is who the answer says ([`spellings`] for old ids). A client that hangs up meanwhile changes nothing: a probe runs to its end. So does one that a
 //!    `kill -9` cut short, after the next start ([`checks`]).
 //! 3. The real login is sent when everything is proved, with the client's fields and the password that the upstream confirmed
 //!    ([`sealed`](crate::sealed)).
@@ -12,6 +12,7 @@ mod checks;
 mod leftovers;
 mod probe;
 mod sessions;
+mod spellings;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,9 +37,11 @@ use crate::{
 };
 
 use checks::Checks;
+pub(crate) use checks::Running;
 use leftovers::Leftovers;
 pub(crate) use probe::Probe;
 use probe::Turns;
+use spellings::Spellings;
 
 /// An upstream whose name is known.
 #[derive(Debug)]
@@ -54,9 +57,10 @@ pub struct UpstreamHomeserver {
     pub(crate) upstream: Upstream,
     pub(crate) settings: GatewaySettings,
     pub(crate) sealed: SealedPasswords,
+    pub(crate) spellings: Spellings,
     server_name: String,
     turns: Turns,
-    checks: Checks,
+    pub(crate) checks: Checks,
     leftovers: Leftovers,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<Answer>>,
@@ -118,6 +122,7 @@ impl UpstreamHomeserver {
             upstream,
             settings,
             sealed,
+            spellings: Spellings::new(engine.clone(), server_name.clone()),
             server_name,
             turns: Turns::default(),
             checks,
@@ -131,7 +136,7 @@ impl UpstreamHomeserver {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends what password checks that were cut short left at the upstream: at once, and again and again. Spawn it; it never returns.
+    /// Ends what was cut short and left at the upstream: at once, and again and again. Spawn it; it never returns.
     pub async fn end_what_was_cut_short(&self) {
         self.checks.end_all().await;
     }
@@ -141,8 +146,13 @@ impl UpstreamHomeserver {
         self.sealed.tidy();
     }
 
-    /// Who has this access token?
+    /// Who has this access token, by our names?
     pub(crate) async fn whoami(&self, token: &str) -> Result<Requester, HostError> {
+        self.spellings.known(self.owner(token).await?).await
+    }
+
+    /// The same in the upstream's own words.
+    pub(crate) async fn owner(&self, token: &str) -> Result<Requester, HostError> {
         let path = "/_matrix/client/v3/account/whoami";
         let answer = self.upstream.ask(Method::GET, path, Some(token), None).await.map_err(away)?;
         let status = answer.status;
@@ -156,8 +166,6 @@ impl UpstreamHomeserver {
         let is_guest = answer.body.as_ref().and_then(|body| body.get("is_guest")) == Some(&Value::Bool(true));
         let kind = match (&device, is_guest) {
             (_, true) => RequesterKind::Guest,
-            // An old id with capital letters: nobody can tell it from another's when it is typed, so it takes no part.
-            (Some(_), false) if self.canonical_user(user).as_deref() != Some(user) => RequesterKind::Delegated,
             (Some(_), false) => RequesterKind::User,
             // Application services, and tokens that an administrator made for somebody: no login stands behind them.
             (None, false) => RequesterKind::Appservice,
@@ -181,9 +189,9 @@ impl Homeserver for UpstreamHomeserver {
     }
 
     async fn verify_password(&self, user: &str, password: &str) -> Result<bool, HostError> {
-        let identifier = json!({"type": "m.id.user", "user": user});
+        let identifier = name(&self.spellings.theirs(user).await?);
         // Somebody else's password proves nothing about this user.
-        Ok(self.probe(&identifier, password).await?.right().is_some_and(|found| found == user))
+        Ok(matches!(self.probe(&identifier, password).await?, Probe::Right(Some(found)) if found == user))
     }
 
     fn wrong_password(&self) -> Option<ApiError> {
@@ -212,9 +220,10 @@ impl Homeserver for UpstreamHomeserver {
             errcode: "M_FORBIDDEN",
             error: "This server does not remember the password any more. Send the whole login again.".to_owned(),
         })?;
+        let theirs = self.spellings.theirs(user).await?;
         let mut body = request.clone();
         body.insert("type".to_owned(), "m.login.password".into());
-        body.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": user}));
+        body.insert("identifier".to_owned(), name(&theirs));
         body.insert("password".to_owned(), password.as_str().into());
         let path = "/_matrix/client/v3/login";
         let answer = self.upstream.ask(Method::POST, path, None, Some(&body)).await.map_err(away)?;
@@ -225,7 +234,7 @@ impl Homeserver for UpstreamHomeserver {
                 false => unavailable(Unexpected { what: "login", status: answer.status.as_u16() }),
             });
         };
-        if login.user.as_deref() != Some(user) {
+        if login.user.as_ref() != Some(&theirs) {
             self.upstream.log_out(&login.token).await;
             return Err(unavailable(Unexpected { what: "login, for another user,", status: answer.status.as_u16() }));
         }
@@ -233,6 +242,11 @@ impl Homeserver for UpstreamHomeserver {
         amend::well_known(&mut body, self.settings.public_base_url.as_deref());
         Ok(body.into())
     }
+}
+
+/// As an identifier.
+pub(crate) fn name(user: &str) -> Value {
+    json!({"type": "m.id.user", "user": user})
 }
 
 /// 502 or 504: nobody was let in because of it.

@@ -4,7 +4,8 @@
 //! 1. A password for a name without a second factor: sent on once, with all of it. Who it was the answer says; if that is somebody who has a
 //!    factor after all, the token is ended and nobody gets it.
 //! 2. A password for a name with one, or one that may end in a code, or with `auth`: the module's login guard, which checks by probes.
-//! 3. An e-mail address, a phone number or another name that only the upstream can read: a probe tells whose it is. Then 1 or 2.
+//! 3. An e-mail address, a phone number or another name that only the upstream can read, and in the place of 2 a name with capital letters or
+//!    that of an old id that has some: a probe tells whose it is. Then 1 or 2.
 //! 4. A login token of ours: the module's guard. Everything else (the upstream's login tokens, JWT, application services): sent on once as in
 //!    1; who has a second factor logs in with the password, or on our page.
 
@@ -80,7 +81,11 @@ impl Login {
         };
         self.body.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": claim.name()}));
         if has_auth || self.needs_the_guard(&user, &field).await? {
-            return self.guard().await;
+            let capitals = claim.name().is_some_and(|name| name.bytes().any(|byte| byte.is_ascii_uppercase()));
+            return match capitals || host.spellings.is_old(&user).await? {
+                true => self.named_by_the_upstream(&claim, &field).await,
+                false => self.guard().await,
+            };
         }
         self.gateway.two_factor.admit(client_address(&self.parts))?;
         self.send(Sent::Password).await
@@ -112,11 +117,10 @@ impl Login {
             }
         }
         let Some(user) = found else { return Err(refused.unwrap_or_else(no_reading)) };
-        let host = &self.gateway.host;
-        if matrix_2fa::Homeserver::canonical_user(host.as_ref(), &user).as_deref() != Some(&*user) {
-            // An old id that takes no part in this: nobody of that name has a second factor.
+        let Some(user) = user else {
+            // Who takes no part in this has no second factor.
             return self.send(Sent::Password).await;
-        }
+        };
         self.body.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": user}));
         self.guard().await
     }

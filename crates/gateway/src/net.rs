@@ -104,7 +104,7 @@ impl Gateway {
 
     /// A token that came through no door. All of them are ended, whichever was refused first.
     async fn judge_token(&self, asked: &Asked, token: String) -> Result<(), ApiError> {
-        match self.host.whoami(&token).await {
+        match self.host.owner(&token).await {
             Ok(requester) => {
                 let made = Login { user: Some(requester.user), token };
                 let judged = self.stop_if_enrolled(&made, asked.method.as_str(), &asked.path).await;

@@ -3,11 +3,11 @@
 
 use http::{Method, StatusCode};
 use matrix_2fa::{ApiError, homeserver::HostError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     calls::Answer,
-    host::{UpstreamHomeserver, away},
+    host::{UpstreamHomeserver, away, name},
 };
 
 /// More stages than any flow has.
@@ -28,6 +28,7 @@ impl UpstreamHomeserver {
     pub(crate) async fn act(&self, user: &str, act: Act<'_>) -> Result<Answer, HostError> {
         let mut body = act.body.clone();
         body.remove("auth");
+        let theirs = self.spellings.theirs(user).await?;
         let mut passed: Vec<String> = Vec::new();
         for _ in 0..ROUNDS {
             let asked = self.upstream.ask(act.method.clone(), act.path, Some(act.token), Some(&body)).await;
@@ -41,8 +42,8 @@ impl UpstreamHomeserver {
             if stage == PASSWORD {
                 let password = self.sealed.recall(user).ok_or_else(again)?;
                 // `user` is what some upstreams still read.
-                auth.insert("identifier".to_owned(), json!({"type": "m.id.user", "user": user}));
-                auth.insert("user".to_owned(), user.into());
+                auth.insert("identifier".to_owned(), name(&theirs));
+                auth.insert("user".to_owned(), theirs.as_str().into());
                 auth.insert("password".to_owned(), password.as_str().into());
             }
             passed.push(stage);

@@ -35,7 +35,8 @@ impl Found {
 impl UpstreamHomeserver {
     /// The mail address of the user that was validated first.
     pub(super) async fn known_mail_address(&self, user: &str) -> Result<Option<String>, HostError> {
-        let path = format!("/_synapse/admin/v2/users/{}", utf8_percent_encode(user, NON_ALPHANUMERIC));
+        let theirs = self.spellings.theirs(user).await?;
+        let path = format!("/_synapse/admin/v2/users/{}", utf8_percent_encode(&theirs, NON_ALPHANUMERIC));
         let Some(answer) = self.administrate(Method::GET, &path, None).await? else { return Ok(None) };
         match answer.status {
             StatusCode::OK if answer.body.is_some() => Ok(answer.body.as_ref().and_then(first_mail_address)),
@@ -55,7 +56,7 @@ impl UpstreamHomeserver {
         let path = format!("/_synapse/admin/v1/send_server_notice/{}", utf8_percent_encode(id, NON_ALPHANUMERIC));
         let content =
             json!({ "msgtype": MESSAGE, "body": text, "format": "org.matrix.custom.html", "formatted_body": html });
-        let body = json!({ "user_id": user, "content": content });
+        let body = json!({ "user_id": self.spellings.theirs(user).await?, "content": content });
         let Some(answer) = self.administrate(Method::PUT, &path, body.as_object()).await? else { return Ok(false) };
         match answer.status {
             status if status.is_success() => Ok(true),

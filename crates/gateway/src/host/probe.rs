@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use matrix_2fa::{ApiError, homeserver::HostError};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -56,20 +56,10 @@ impl Turns {
 
 /// What the upstream said to a password.
 pub(crate) enum Probe {
-    /// It is this user's.
-    Right(String),
+    /// It is that of the user who has this name here. `None`: of one who takes no part.
+    Right(Option<String>),
     /// It is not; in the upstream's own words.
     Wrong(ApiError),
-}
-
-impl Probe {
-    /// Whose password it is.
-    pub(crate) fn right(self) -> Option<String> {
-        match self {
-            Self::Right(user) => Some(user),
-            Self::Wrong(_) => None,
-        }
-    }
 }
 
 impl UpstreamHomeserver {
@@ -80,8 +70,8 @@ impl UpstreamHomeserver {
         let (checks, leftovers) = (self.checks.clone(), self.leftovers.clone());
         // A client that hangs up ends this future, and must not leave a login behind.
         let probe = scope::to_the_end(async move {
-            let running = checks.begin(asked, &secret).await?;
-            let answer = running.ask().await?;
+            let running = checks.begin_check(asked, &secret).await?;
+            let answer = running.ask(HeaderMap::new()).await?;
             let login = Login::of(&answer);
             if let Some(user) = login.as_ref().and_then(|login| login.user.as_ref()) {
                 leftovers.end(&upstream, user, &secret, &answer).await;
@@ -91,8 +81,11 @@ impl UpstreamHomeserver {
         });
         let (answer, login) = self.turns.take(&identifier.to_string(), probe).await???;
         match login.and_then(|login| login.user) {
-            Some(user) => {
-                self.sealed.keep(&user, password);
+            Some(id) => {
+                let user = self.spellings.ours(&id).await?;
+                if let Some(user) = &user {
+                    self.sealed.keep(user, password);
+                }
                 Ok(Probe::Right(user))
             }
             None => self.wrong(answer),

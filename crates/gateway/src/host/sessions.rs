@@ -1,10 +1,10 @@
 //! Ending a user's other logins, for somebody who has just proved the password: with a login of our own that ends itself at last.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use matrix_2fa::homeserver::HostError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{UpstreamHomeserver, away};
+use super::{UpstreamHomeserver, away, name};
 use crate::{
     calls::{Login, Unexpected, unavailable},
     upstream_auth::Act,
@@ -17,9 +17,9 @@ impl UpstreamHomeserver {
             errcode: "M_FORBIDDEN",
             error: "The other sessions were not ended. Log them out in the list of your sessions.".to_owned(),
         })?;
-        let identifier = json!({"type": "m.id.user", "user": user});
-        let running = self.checks.begin(identifier, &password).await?;
-        let answer = running.ask().await?;
+        let identifier = name(&self.spellings.theirs(user).await?);
+        let running = self.checks.begin_check(identifier, &password).await?;
+        let answer = running.ask(HeaderMap::new()).await?;
         let status = answer.status.as_u16();
         let ended = match Login::of(&answer) {
             Some(login) => {

@@ -1,27 +1,22 @@
 //! A login that is sent on once, as the client meant it, and whose answer is looked at before the client gets it.
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
-use http::{
-    HeaderName, Request,
-    header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
-};
-use matrix_2fa::{ApiError, request::client_address};
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, header::USER_AGENT};
+use matrix_2fa::{ApiError, HostError, request::client_address};
 use matrix_2fa_core::EventKind;
 use serde_json::Value;
 
 use super::Login;
 use crate::{
     amend::{self, whole},
-    calls::{Answer, Login as Made},
+    calls::{Answer, LOGIN, Login as Made, PROBE_NAME},
+    host::Running,
     router::{Gateway, unreachable},
-    scope,
+    token::sole_token,
 };
 
-/// What of a login's headers the upstream needs. The access token of an application service is its credential; nobody else has one here.
+/// What of a login's headers the upstream needs.
 const HEADERS: [HeaderName; 2] = [USER_AGENT, HeaderName::from_static("accept-language")];
-
-const LOGIN: &str = "/_matrix/client/v3/login";
 
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,22 +25,38 @@ pub(super) enum Sent {
     Password,
     /// A login token that the upstream made. It works once and says nothing of its user, so it logs in no device that exists.
     Token,
-    /// An application service, for a user of its own.
+    /// An application service, for a user of its own. Its access token is its credential; nobody else has one here.
     Appservice,
     /// Anything else.
     Other,
 }
 
 impl Login {
-    /// Sends it, and gives the client the answer if it may have it.
+    /// Sends it, and gives the client the answer if it may have it. Where the same could be sent again, it is noted until then, so that it
+    /// is ended if this process dies meanwhile.
     pub(super) async fn send(mut self, sent: Sent) -> Result<Response, ApiError> {
         if sent == Sent::Token {
             self.gateway.two_factor.admit(client_address(&self.parts))?;
             self.body.remove("device_id");
         }
-        let answer = self.ask(sent == Sent::Appservice).await?;
-        let Some(made) = Made::of(&answer) else { return Ok(as_it_is(answer)) };
-        self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await?;
+        let again = matches!(sent, Sent::Appservice | Sent::Other) && !self.body.contains_key("device_id");
+        let answer = if again {
+            let running = self.begin(sent).await?;
+            let answer = running.ask(self.headers()).await?;
+            match self.judge(&answer).await {
+                Ok(()) if Made::of(&answer).is_some() => running.give_away().await?,
+                Ok(()) => running.end(&answer).await,
+                Err(error) => {
+                    running.end(&answer).await;
+                    return Err(error);
+                }
+            }
+            answer
+        } else {
+            let answer = self.ask(sent).await?;
+            self.judge(&answer).await?;
+            answer
+        };
         let Answer { status, headers, bytes, body } = answer;
         match body {
             Some(mut body) if body.contains_key("well_known") => {
@@ -57,32 +68,40 @@ impl Login {
     }
 
     /// Sends it to find out whose it is. The login that comes of it is ended. Some: the answer for the client.
-    pub(super) async fn try_out(self, sent: Sent) -> Result<Option<Response>, ApiError> {
-        let answer = self.ask(sent == Sent::Appservice).await?;
-        let Some(made) = Made::of(&answer) else { return Ok(Some(as_it_is(answer))) };
-        self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await?;
-        self.gateway.host.upstream.log_out(&made.token).await;
-        Ok(None)
+    pub(super) async fn try_out(mut self, sent: Sent) -> Result<Option<Response>, ApiError> {
+        self.body.insert("initial_device_display_name".to_owned(), PROBE_NAME.into());
+        let running = self.begin(sent).await?;
+        let answer = running.ask(self.headers()).await?;
+        let judged = self.judge(&answer).await;
+        running.end(&answer).await;
+        judged?;
+        let made = Made::of(&answer).is_some();
+        Ok((!made).then(|| whole(answer.status, answer.headers, answer.bytes.into())))
     }
 
-    async fn ask(&self, with_token: bool) -> Result<Answer, ApiError> {
-        let mut request = Request::post(LOGIN).header(CONTENT_TYPE, "application/json");
-        let own = HEADERS.into_iter().chain(with_token.then_some(AUTHORIZATION));
-        for (name, value) in own.filter_map(|name| Some((name.clone(), self.parts.headers.get(&name)?))) {
-            request = request.header(name, value);
-        }
-        if let Some(client) = scope::client() {
-            request = request.header("x-forwarded-for", client.to_canonical().to_string());
-        }
-        let bytes = Value::Object(self.body.clone()).to_string().into();
-        let request: Request<Bytes> =
-            request.body(bytes).map_err(|_never| ApiError::invalid("This cannot be sent on."))?;
-        self.gateway.host.upstream.answer(request).await.map_err(|error| unreachable(&error))
+    async fn begin(&self, sent: Sent) -> Result<Running, HostError> {
+        let token = if sent == Sent::Appservice { sole_token(&self.parts)? } else { None };
+        self.gateway.host.checks.begin(self.body.clone(), token).await
     }
-}
 
-fn as_it_is(answer: Answer) -> Response {
-    whole(answer.status, answer.headers, Body::from(answer.bytes))
+    async fn ask(&self, sent: Sent) -> Result<Answer, ApiError> {
+        let token = if sent == Sent::Appservice { sole_token(&self.parts)? } else { None };
+        let body = Value::Object(self.body.clone()).to_string();
+        let asked = self.gateway.host.upstream.log_in(self.headers(), &body, token.as_deref()).await;
+        asked.map_err(|error| unreachable(&error))
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let own = |name: HeaderName| Some((name.clone(), self.parts.headers.get(&name)?.clone()));
+        HEADERS.into_iter().filter_map(own).collect()
+    }
+
+    async fn judge(&self, answer: &Answer) -> Result<(), ApiError> {
+        match Made::of(answer) {
+            Some(made) => self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl Gateway {
@@ -90,7 +109,8 @@ impl Gateway {
     /// of which nobody can tell whose it is.
     pub(crate) async fn stop_if_enrolled(&self, made: &Made, method: &str, path: &str) -> Result<(), ApiError> {
         let enrolled = match self.owner(made).await {
-            Ok(user) => match self.two_factor.engine().account(&user).await {
+            Ok(None) => Ok(None),
+            Ok(Some(user)) => match self.two_factor.engine().account(&user).await {
                 Ok(account) if account.is_enrolled() => Ok(Some(user)),
                 Ok(_) => Ok(None),
                 Err(error) => Err(error.into()),
@@ -113,10 +133,12 @@ impl Gateway {
         Err(error)
     }
 
-    async fn owner(&self, made: &Made) -> Result<String, ApiError> {
-        match &made.user {
-            Some(user) => Ok(user.clone()),
-            None => Ok(self.host.whoami(&made.token).await?.user),
-        }
+    /// By our name, if it is somebody who takes part.
+    async fn owner(&self, made: &Made) -> Result<Option<String>, ApiError> {
+        let id = match &made.user {
+            Some(id) => id.clone(),
+            None => self.host.owner(&made.token).await?.user,
+        };
+        Ok(self.host.spellings.ours(&id).await?)
     }
 }
