@@ -49,6 +49,7 @@ macro_rules! store_tests {
             what_a_record_change_expects_is_checked
             a_deleted_record_starts_again
             a_record_made_again_is_not_taken_for_the_old_one
+            a_record_replaced_by_another_life_is_not_taken_for_the_old_one
             changes_of_one_key_in_one_commit_run_in_order
             records_keep_everything_they_are_given
             keys_may_have_any_characters

@@ -69,6 +69,24 @@ pub async fn a_record_made_again_is_not_taken_for_the_old_one(store: Arc<dyn Sto
     }
 }
 
+/// The same if it is deleted and made again by one commit, which no reader sees in between.
+pub async fn a_record_replaced_by_another_life_is_not_taken_for_the_old_one(store: Arc<dyn Store>) {
+    let put = |expected, life| RecordChange::put(SESSION, "key", expected, record("x", None, None)).of_a_new_life(life);
+    let delete = |expected| RecordChange::delete(SESSION, "key", expected);
+    done(&*store, records([put(Expected::Absent, 1 << 20)])).await;
+    let mut seen = Vec::new();
+    for life in [3 << 40, 1 << 30, u64::MAX, 0] {
+        let old = version(&*store, "key").await.unwrap();
+        seen.extend([old, old + 1]);
+        let expected = if life % 2 == 0 { Expected::Version(old) } else { Expected::Any };
+        done(&*store, records([delete(expected), put(Expected::Any, life), put(Expected::Any, life)])).await;
+        for before in &seen {
+            conflict(&*store, records([put(Expected::Version(*before), life)])).await;
+            conflict(&*store, records([delete(Expected::Version(*before))])).await;
+        }
+    }
+}
+
 pub async fn changes_of_one_key_in_one_commit_run_in_order(store: Arc<dyn Store>) {
     let twice = [put("key", record("one", Some("@a:b"), Some(1))), put("key", record("two", Some("@c:d"), Some(20)))];
     done(&*store, records(twice)).await;
