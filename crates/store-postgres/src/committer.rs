@@ -6,17 +6,20 @@ mod lane;
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use matrix_2fa_store::{Committed, FLUSHED_COMMITS, StoreError};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
     Options,
     database::Database,
+    gather::gather,
     prepared::{Condition, Prepared},
 };
 use lane::Lane;
@@ -24,8 +27,8 @@ use lane::Lane;
 /// Commits that are looked at for the next batch, at most.
 const WAITING: usize = 512;
 
-/// How often others may run before a batch is taken: who wakes first brings the others along.
-const TURNS: usize = 4;
+/// A batch starts when the one before it waits for the disk; at the latest after so long, should that one wait for something else.
+const WAY: Duration = Duration::from_millis(5);
 
 pub struct Waiting {
     pub commit: Prepared,
@@ -40,13 +43,15 @@ pub async fn run(database: Arc<Database>, server: String, options: Options, mut 
     let mut busy = JoinSet::new();
     let mut waiting = VecDeque::new();
     let mut taken = HashSet::new();
+    let mut before: Before = None;
     let mut open = true;
-    while open || !busy.is_empty() {
+    while open || !busy.is_empty() || !waiting.is_empty() {
         tokio::select! {
+            () = out_of_the_way(&mut before) => before = None,
             received = queue.recv(), if open && waiting.len() < WAITING => match received {
                 Some(commit) => {
                     waiting.push_back(commit);
-                    gather(&mut queue, &mut waiting).await;
+                    gather(&mut queue, &mut waiting, WAITING).await;
                 }
                 None => open = false,
             },
@@ -66,36 +71,40 @@ pub async fn run(database: Arc<Database>, server: String, options: Options, mut 
                 refuse_late(&mut waiting, &done);
             }
         }
-        while let Some(lane) = idle.pop() {
+        while (before.is_none() || waiting.len() >= options.batch)
+            && let Some(lane) = idle.pop()
+        {
             let (batch, keys) = next_batch(&mut waiting, &mut taken, options.batch.max(1));
             if batch.is_empty() {
                 idle.push(lane);
                 break;
             }
             metrics::histogram!(FLUSHED_COMMITS).record(batch.len() as f64);
-            busy.spawn(run_lane(lane, batch, keys));
+            let (way, free) = oneshot::channel();
+            before = Some((free, Instant::now() + WAY));
+            busy.spawn(run_lane(lane, batch, keys, way));
         }
     }
 }
 
-async fn run_lane(mut lane: Lane, batch: Vec<Waiting>, keys: Vec<u64>) -> (Lane, Vec<u64>, Vec<Prepared>) {
-    let done = lane.run(batch).await;
+type Before = Option<(oneshot::Receiver<()>, Instant)>;
+
+/// Two batches that are worked on at once take each other's time, and each is half as large.
+async fn out_of_the_way(before: &mut Before) {
+    match before {
+        Some((free, latest)) => drop(timeout_at(*latest, free).await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn run_lane(
+    mut lane: Lane,
+    batch: Vec<Waiting>,
+    keys: Vec<u64>,
+    way: oneshot::Sender<()>,
+) -> (Lane, Vec<u64>, Vec<Prepared>) {
+    let done = lane.run(batch, way).await;
     (lane, keys, done)
-}
-
-async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut VecDeque<Waiting>) {
-    for _ in 0..TURNS {
-        tokio::task::yield_now().await;
-        let before = waiting.len();
-        while waiting.len() < WAITING
-            && let Ok(commit) = queue.try_recv()
-        {
-            waiting.push_back(commit);
-        }
-        if waiting.len() == before {
-            break;
-        }
-    }
 }
 
 /// Who waited with the same expectation as somebody who went first is too late; the database need not be asked for that.

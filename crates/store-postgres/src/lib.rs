@@ -20,6 +20,7 @@ mod committer;
 mod database;
 mod export;
 mod failure;
+mod gather;
 mod look;
 mod migrations;
 mod months;
@@ -112,13 +113,14 @@ pub struct PostgresStore {
 
 const NOW: &str = "SELECT gen_random_uuid()::text, (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/// The clock is looked at once, before the first row.
 const LOAD: &str = "\
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, a.version, a.account
+SELECT (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint), a.version, a.account
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(kind, key, place) LEFT JOIN accounts a ON a.user_id = n.key
 ORDER BY n.place";
 
 const RECORD: &str = "\
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, r.version, r.bytes, r.user_id, r.expires_at
+SELECT (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint), r.version, r.bytes, r.user_id, r.expires_at
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS n(kind, key, place)
 LEFT JOIN records r ON r.kind = n.kind AND r.key = n.key
 ORDER BY n.place";

@@ -1,15 +1,16 @@
 //! Concurrent point reads share statements: what is asked while the readers are busy becomes one question.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use matrix_2fa_store::StoreError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_postgres::Row;
 
-use crate::database::Database;
+use crate::{database::Database, gather::gather};
 
-/// Questions under way at the same time.
-const LANES: usize = 4;
+/// Questions under way at the same time: one that is on its way, and one that is worked on. With more of them each is about less, and what a
+/// question costs the database and us is mostly the question.
+const LANES: usize = 2;
 
 /// Keys in one question, at most.
 const KEYS: usize = 256;
@@ -48,10 +49,9 @@ impl Reader {
 async fn run(database: Arc<Database>, sql: &'static str, mut queue: mpsc::Receiver<Asked>) {
     let lanes = Arc::new(Semaphore::new(LANES));
     while let Ok(lane) = Arc::clone(&lanes).acquire_owned().await {
-        let mut asked = Vec::new();
-        if queue.recv_many(&mut asked, KEYS).await == 0 {
-            return;
-        }
+        let Some(first) = queue.recv().await else { return };
+        let mut asked = VecDeque::from([first]);
+        gather(&mut queue, &mut asked, KEYS).await;
         let database = Arc::clone(&database);
         tokio::spawn(async move {
             ask(&database, sql, asked).await;
@@ -60,7 +60,7 @@ async fn run(database: Arc<Database>, sql: &'static str, mut queue: mpsc::Receiv
     }
 }
 
-async fn ask(database: &Database, sql: &'static str, asked: Vec<Asked>) {
+async fn ask(database: &Database, sql: &'static str, asked: VecDeque<Asked>) {
     let kinds: Vec<&str> = asked.iter().map(|asked| asked.kind).collect();
     let keys: Vec<&str> = asked.iter().map(|asked| asked.key.as_str()).collect();
     match database.rows(sql, &[&kinds, &keys]).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use matrix_2fa_store::{Committed, StoreError};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::Waiting;
 use crate::{
@@ -39,11 +39,12 @@ impl Lane {
         Self { database, id: format!("{server}/{number}"), batch: 0 }
     }
 
-    /// Commits, answers everybody, and returns what happened.
-    pub async fn run(&mut self, mut waiting: Vec<Waiting>) -> Vec<Prepared> {
+    /// Commits, answers everybody, and returns what happened. Drops `way` when all that is left is the wait for the disk.
+    pub async fn run(&mut self, mut waiting: Vec<Waiting>, way: oneshot::Sender<()>) -> Vec<Prepared> {
         let deadline = self.database.deadline();
+        let mut way = Some(way);
         while !waiting.is_empty() {
-            match self.attempt(&waiting, deadline).await {
+            match self.attempt(&waiting, deadline, &mut way).await {
                 Ok(Tried::Committed) => return done(waiting),
                 Ok(Tried::Lost(lost)) => {
                     let mut place = 0;
@@ -67,7 +68,7 @@ impl Lane {
                     tracing::error!(error = %cause, "the database refused a batch; its commits are tried one by one");
                     let mut done = Vec::new();
                     for alone in waiting {
-                        done.extend(Box::pin(self.run(vec![alone])).await);
+                        done.extend(Box::pin(self.run(vec![alone], oneshot::channel().0)).await);
                     }
                     return done;
                 }
@@ -81,7 +82,12 @@ impl Lane {
         Vec::new()
     }
 
-    async fn attempt(&mut self, waiting: &[Waiting], deadline: Instant) -> Result<Tried, Failure> {
+    async fn attempt(
+        &mut self,
+        waiting: &[Waiting],
+        deadline: Instant,
+        way: &mut Option<oneshot::Sender<()>>,
+    ) -> Result<Tried, Failure> {
         self.batch += 1;
         let (lane, number) = (self.id.as_str(), self.batch);
         let commits: Vec<&Prepared> = waiting.iter().map(|waiting| &waiting.commit).collect();
@@ -96,6 +102,7 @@ impl Lane {
             connection.give_back();
             return Ok(Tried::Lost(lost));
         }
+        drop(way.take());
         match within(deadline, async { Ok(transaction.commit().await?) }).await {
             Ok(()) => {
                 connection.give_back();
