@@ -139,6 +139,7 @@ mod tests {
     fn what_codes_say_about_the_servers_clock() {
         assert_eq!(learnt(&[]), None);
         assert_eq!(learnt(&[(0, 9)]), None, "too few");
+        assert_eq!(learnt(&[(0, 10)]), Some(10), "enough");
         // Every clock right: a third of the codes is typed after its step has ended.
         assert_eq!(learnt(&[(0, 200), (-1, 100)]), Some(0));
         // 47 seconds slow, and ten seconds of typing: 23 of 30 codes come from the next step, and the others from the one after that.
@@ -147,6 +148,26 @@ mod tests {
         // One phone that is eight minutes off, however often its owner tries.
         assert_eq!(learnt(&[(0, 200), (-1, 100), (-16, 150)]), Some(0));
         assert_eq!(learnt(&[(1000, 50), (i64::MIN, 50)]), None, "out of reach");
+    }
+
+    #[test]
+    fn codes_are_listed_by_how_far_off_they_were() {
+        let mut codes = CodeOffsets::default();
+        assert_eq!((codes.iter().count(), codes.total()), (0, 0));
+        for offset in [0, -20, 0, 20, 21] {
+            codes.record(offset);
+        }
+        assert_eq!(codes.iter().collect::<Vec<_>>(), [(-20, 1), (0, 2), (20, 1)]);
+        assert_eq!(codes.total(), 4);
+    }
+
+    #[test]
+    fn steps_are_counted_from_the_present_one() {
+        let params = Params::default();
+        let present = TimeStep::at(NOW, params);
+        assert_eq!(steps_from(present, NOW, params), 0);
+        assert_eq!(steps_from(TimeStep(present.0 + 2), NOW, params), 2);
+        assert_eq!(steps_from(TimeStep(present.0 - 3), NOW, params), -3);
     }
 
     #[test]
@@ -171,7 +192,17 @@ mod tests {
         assert_eq!(watch.look(NOW.plus(second * 3000), second * 3600), Some(-600_000));
         assert_eq!(watch.look(NOW.plus(second * 3001), second * 3601), None);
         assert_eq!(watch.look(NOW.plus(second * 7000), second * 3601), Some(3_999_000));
-        // A look that another thread overtook.
+        // A look that another thread overtook, and the next one goes on from the one before it.
         assert_eq!(watch.look(NOW.plus(second * 6999), second * 3600), None);
+        assert_eq!(watch.look(NOW.plus(second * 7004), second * 3601), None, "4 s ahead of the last one but one");
+        assert_eq!(watch.look(NOW.plus(second * 7009), second * 3601), Some(5_000));
+    }
+
+    #[test]
+    fn a_clock_that_drifts_was_not_set() {
+        let (mut watch, second) = (JumpWatch::new(NOW, Duration::ZERO), Duration::from_secs(1));
+        for look in 1..100 {
+            assert_eq!(watch.look(NOW.plus(second * look * 4), second * look * 3), None);
+        }
     }
 }

@@ -255,3 +255,25 @@ impl EventKind {
 
 /// The user of events that are the server's own. No Matrix id is empty.
 pub const SERVER: &str = "";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_called_as_it_is_serialised() {
+        let (author, until) = ("root".to_owned(), Timestamp::default());
+        let kinds = [
+            EventKind::EnrollmentStarted { id: "a".to_owned() },
+            EventKind::FactorFailed { stage: Stage::Totp, run: 1 },
+            EventKind::Unlocked,
+            EventKind::RecoveryCodesRegenerated,
+            EventKind::EnrollmentDemanded { author, until },
+            EventKind::LoginStopped,
+        ];
+        for kind in kinds {
+            let serialised = serde_json::to_value(&kind).expect("an object");
+            assert_eq!(serialised.get("event"), Some(&kind.name().into()));
+        }
+    }
+}

@@ -84,6 +84,13 @@ mod tests {
     }
 
     #[test]
+    fn a_guess_whose_wait_ends_with_the_owners_login_counts() {
+        let between = Duration::from_secs(24 * 60 * 60 / 16);
+        let budget = Budget { lock_at: None, first_wait: between, max_wait: between, ..TOTP };
+        assert_eq!(Odds::of(&budget, Params::default()).guesses_per_year, 6.0 * 16.0 * 365.0);
+    }
+
+    #[test]
     fn a_lock_that_the_waits_never_reach_promises_nothing() {
         let budget = Budget { lock_at: Some(1_000_000), ..TOTP };
         assert!(about(per_year(budget), 0.19), "{}", per_year(budget));

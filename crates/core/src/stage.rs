@@ -100,6 +100,33 @@ mod tests {
     }
 
     #[test]
+    fn every_stage_is_known_by_the_name_that_goes_out() {
+        let prefix = StagePrefix::default();
+        for (stage, name, ours) in [
+            (Stage::Password, "m.login.password", false),
+            (Stage::Token, "m.login.token", false),
+            (Stage::Dummy, "m.login.dummy", false),
+            (Stage::Sso, "m.login.sso", false),
+            (Stage::Totp, "m.login.2fa.totp", true),
+            (Stage::Recovery, "m.login.2fa.recovery", true),
+        ] {
+            assert_eq!((prefix.name(stage).as_str(), prefix.parse(name)), (name, Some(stage)));
+            assert_eq!(stage.is_second_factor(), ours, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_means_every_second_factor_and_no_other_stage() {
+        let prefix = StagePrefix::new("org.example.2fa.").expect("legal");
+        for name in ["org.example.2fa.*", "m.login.2fa.*", "m.login.two-factor.*"] {
+            assert!(prefix.is_wildcard(name), "{name}");
+        }
+        for name in ["m.login.*", "*", "", "m.login.2fa.", "m.login.2fa.totp", "org.example.*", "m.login.2fa.**"] {
+            assert!(!prefix.is_wildcard(name), "{name}");
+        }
+    }
+
+    #[test]
     fn bad_prefixes_are_refused() {
         for bad in ["", ".", "no-dot", "Upper.", "sp ace."] {
             assert_eq!(StagePrefix::new(bad), None, "{bad}");

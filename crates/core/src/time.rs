@@ -105,3 +105,46 @@ impl Clock for MockClock {
         Duration::from_millis(self.0.elapsed.load(Ordering::SeqCst))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn time_ends_and_does_not_wrap() {
+        assert_eq!((at(2_999).as_millis(), at(2_999).as_secs()), (2_999, 2));
+        assert_eq!((at(1_500).plus(SECOND), at(1_500).minus(SECOND)), (at(2_500), at(500)));
+        assert_eq!((at(500).minus(SECOND), at(u64::MAX - 1).plus(SECOND)), (at(0), at(u64::MAX)));
+        assert_eq!(at(5).plus(Duration::MAX), at(u64::MAX));
+        assert_eq!((at(1_500).since(at(500)), at(500).since(at(1_500))), (SECOND, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_mock_clock_tells_time_that_passed_from_being_set() {
+        let clock = MockClock::new(at(10_000));
+        clock.advance(SECOND);
+        assert_eq!((clock.now(), clock.elapsed()), (at(11_000), SECOND));
+        clock.set(at(13_000));
+        assert_eq!((clock.now(), clock.elapsed()), (at(13_000), 3 * SECOND));
+        clock.set(at(5_000));
+        clock.jump(at(50_000));
+        assert_eq!((clock.now(), clock.elapsed()), (at(50_000), 3 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_does_not_jump_counts_by_itself() {
+        struct Steady;
+        impl Clock for Steady {
+            fn now(&self) -> Timestamp {
+                at(7_000)
+            }
+        }
+        assert_eq!(Steady.elapsed(), 7 * SECOND);
+    }
+}

@@ -215,6 +215,39 @@ fn r68_a_clock_set_back_does_not_lengthen_the_grace_period_without_end() {
     assert_eq!(world.stands(&required).grace_until, Some(START.plus(days(2))));
 }
 
+#[test]
+fn rules_are_shown_with_names_and_seconds() {
+    let admins = Members { admins: true, ..like("a.*") };
+    let all = rules(rule(Policy::OptIn, 0), vec![group("staff", admins, rule(Policy::Required, 1))]);
+    let shown = serde_json::to_value(&all).expect("an object");
+    assert_eq!(shown["server"], serde_json::json!({"policy": "opt-in", "grace_seconds": 0}));
+    let staff = serde_json::json!({
+        "name": "staff",
+        "members": {"users": [], "localparts": "a.*", "admins": true},
+        "rule": {"policy": "required", "grace_seconds": 86_400},
+    });
+    assert_eq!(shown["groups"], serde_json::json!([staff]));
+    for policy in [Policy::Disallowed, Policy::OptIn, Policy::Required] {
+        assert_eq!(serde_json::to_value(policy).expect("a string"), policy.as_str());
+        assert_eq!(Rules::from(policy), rules(rule(policy, 0), Vec::new()));
+    }
+}
+
+#[test]
+fn patterns_are_the_same_if_their_text_is() {
+    let pattern = |text| Localparts::new(text).expect("a pattern");
+    assert_eq!(pattern("a.*"), pattern("a.*"));
+    assert_ne!(pattern("a.*"), pattern("b.*"));
+}
+
+#[test]
+fn an_exemption_holds_until_its_end_and_not_at_it() {
+    let [at, until] = [START, START.plus(DAY)];
+    let exemption = Exemption { reason: String::new(), author: String::new(), at, until };
+    assert!(exemption.holds(until.minus(Duration::from_millis(1))));
+    assert!(!exemption.holds(until) && !exemption.holds(until.plus(DAY)));
+}
+
 fn any_policy() -> impl Strategy<Value = Policy> {
     prop_oneof![Just(Policy::Disallowed), Just(Policy::OptIn), Just(Policy::Required)]
 }
