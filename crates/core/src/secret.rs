@@ -92,6 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_digest_keeps_its_bytes_and_is_like_no_other() {
+        let (one, other) = (RecoveryDigest::from_bytes([9; 32]), RecoveryDigest::from_bytes([8; 32]));
+        assert_eq!((one.expose(), other.expose()), (&[9; 32], &[8; 32]));
+        assert!(one == one.clone() && one != other);
+    }
+
+    #[test]
     fn debug_of_every_secret_type_prints_nothing_secret() {
         let seed = Seed::from_bytes(b"12345678901234567890".to_vec());
         let sealed = SealedSeed { key_id: "k1".to_owned(), nonce: vec![1; 12], ciphertext: vec![7; 36] };

@@ -131,3 +131,32 @@ impl Account {
         Transition::changed(next, true, vec![cx.event(EventKind::ExemptionEnded { author: author.to_owned() })])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_from_another_server_joins_what_was_decided_here() {
+        let at = Timestamp::from_millis;
+        let demand = |author: &str| Demand { author: author.to_owned(), at: at(1), until: at(9) };
+        let exemption = |author: &str| Exemption {
+            reason: "a bridge".to_owned(),
+            author: author.to_owned(),
+            at: at(1),
+            until: at(9),
+        };
+        let here = Duty { since: Some(at(5)), demanded: Some(demand("here")), exemption: None };
+        let there = Duty { since: Some(at(3)), demanded: Some(demand("there")), exemption: Some(exemption("there")) };
+        let both = here.joined(&there);
+        let expected = Duty { since: Some(at(3)), demanded: Some(demand("here")), exemption: Some(exemption("there")) };
+        assert_eq!(both, expected);
+        assert_eq!((here.joined(&Duty::default()), Duty::default().joined(&there)), (here.clone(), there));
+
+        let (reason, author) = ("a bridge".to_owned(), "there".to_owned());
+        assert_eq!(here.news_in(&both), [EventKind::Exempted { reason, author, until: at(9) }]);
+        let author = "here".to_owned();
+        assert_eq!(Duty::default().news_in(&here), [EventKind::EnrollmentDemanded { author, until: at(9) }]);
+        assert_eq!(both.news_in(&both), []);
+    }
+}
