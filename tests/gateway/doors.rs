@@ -124,14 +124,11 @@ fn an_upstream_that_is_away_is_an_error_and_no_login() {
 
 #[test]
 fn an_upstream_that_leaves_logins_to_oauth_is_told_of_in_the_log() {
-    for delegating in [true, false] {
+    for flag in ["oauth_aware_preferred", "org.matrix.msc3824.delegated_oidc_compatibility", "nothing of the kind"] {
+        let delegating = flag != "nothing of the kind";
         let stub = Stub::start(move |asked| match asked.path() {
             "/_matrix/key/v2/server" => Reply::Json(200, json!({ "server_name": "example.org" })),
-            "/_matrix/client/v3/login" if delegating => {
-                let flag = "org.matrix.msc3824.delegated_oidc_compatibility";
-                Reply::Json(200, json!({ "flows": [{ "type": "m.login.sso", flag: true }] }))
-            }
-            "/_matrix/client/v3/login" => Reply::Json(200, json!({ "flows": [{ "type": "m.login.password" }] })),
+            "/_matrix/client/v3/login" => Reply::Json(200, json!({ "flows": [{ "type": "m.login.sso", flag: true }] })),
             _ => Reply::Json(404, json!({ "errcode": "M_UNRECOGNIZED", "error": "no" })),
         });
         let server = Server::gateway_before(&stub.url(), &[]);

@@ -13,6 +13,19 @@ fn flows_are_the_same_for_everybody() {
     assert!(!types.iter().any(|kind| kind.contains("2fa")), "a second factor is no way in by itself\n{answer}");
 }
 
+/// Clients write it on a button, some below a form for the password alone.
+#[test]
+fn the_button_of_the_pages_says_whose_it_is() {
+    let server = Server::start();
+    let name = |language: &str| {
+        let answer = server.request("GET", "login").header("Accept-Language", language).send().is(200);
+        let flows = answer["flows"].as_array().unwrap().clone();
+        let sso = flows.into_iter().find(|flow| flow["type"] == "m.login.sso").unwrap();
+        sso["identity_providers"][0]["name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(["en", "de", "fr", "x"].map(name), ["password and code", "Passwort und Code", "mot de passe et code", "password and code"]);
+}
+
 #[test]
 fn without_a_factor_the_password_is_enough() {
     let user = Server::start().user();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use futures_util::future::try_join_all;
 use matrix_2fa_core::{recovery::HashParams, recovery::RecoveryCode, secret::RecoveryDigest};
 use tokio::sync::Semaphore;
 
@@ -71,6 +72,13 @@ impl HashPool {
 impl Place {
     /// Runs slow work on a blocking thread. The place goes with the work: a client that hangs up does not free it while its hash still runs.
     pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
+        Arc::new(self).job(work).await
+    }
+
+    async fn job<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
         let turn = Arc::clone(&self.pool.running).acquire_owned().await.map_err(failed)?;
         let job = move || {
             let _held = (self, turn);
@@ -79,14 +87,16 @@ impl Place {
         tokio::task::spawn_blocking(job).await.map_err(failed)
     }
 
-    /// One slow hash a code, all in one job.
+    /// One slow hash a code, each a job: as many run at the same time as may, and those of others get their turns between them.
     pub(crate) async fn hash_codes(
         self,
         codes: Vec<RecoveryCode>,
         salt: [u8; 16],
         params: HashParams,
     ) -> Result<Vec<RecoveryDigest>, HashError> {
-        self.run(move || codes.iter().map(|code| digest(code, &salt, params)).collect()).await?
+        let place = Arc::new(self);
+        let hash = |code: RecoveryCode| Arc::clone(&place).job(move || digest(&code, &salt, params));
+        try_join_all(codes.into_iter().map(hash)).await?.into_iter().collect()
     }
 }
 

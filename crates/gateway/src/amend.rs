@@ -11,7 +11,7 @@ use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, IF_NONE_MATCH, TRANSFER_ENCODING},
 };
-use matrix_2fa::ApiError;
+use matrix_2fa::{ApiError, TwoFactor};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -23,22 +23,18 @@ use crate::{
     upstream::UpstreamError,
 };
 
-/// The identity provider that our pages are.
-pub(crate) const PROVIDER: &str = "matrix-2fa";
-
 /// `GET /login`: the upstream's flows, and our pages.
 pub(crate) async fn list_login_flows(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let provider = TwoFactor::provider(request.headers());
     let Answer { status, headers, bytes, body } = gateway.ask(request).await?;
     let Some(mut body) = body.filter(|_| status.is_success() && gateway.offers_pages()) else {
         return Ok(whole(status, headers, bytes.into()));
     };
     if let Some(flows) = body.get_mut("flows").and_then(Value::as_array_mut) {
-        let settings = gateway.two_factor.settings();
-        let name = settings.branding.name.clone().unwrap_or_else(|| gateway.server_name().to_owned());
-        offer_pages(flows, &json!({"id": PROVIDER, "name": name}));
+        offer_pages(flows, &provider);
     }
     Ok(whole(status, headers, Value::Object(body).to_string().into()))
 }

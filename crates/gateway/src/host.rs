@@ -96,8 +96,8 @@ impl Found {
 async fn delegates(upstream: &Upstream) -> bool {
     let Ok(answer) = upstream.ask(Method::GET, "/_matrix/client/v3/login", None, None).await else { return false };
     let flows = answer.body.as_ref().and_then(|body| body.get("flows")?.as_array()).into_iter().flatten();
-    let flag = "org.matrix.msc3824.delegated_oidc_compatibility";
-    flows.into_iter().any(|flow| flow.get(flag) == Some(&Value::Bool(true)))
+    let flags = ["oauth_aware_preferred", "org.matrix.msc3824.delegated_oidc_compatibility"];
+    flows.into_iter().any(|flow| flags.iter().any(|flag| flow.get(flag) == Some(&Value::Bool(true))))
         || upstream
             .ask(Method::GET, "/_matrix/client/v1/auth_metadata", None, None)
             .await

@@ -143,7 +143,7 @@ async fn begin_sign_in_with(
     Path(provider): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if provider == amend::PROVIDER { Ok(gateway.ours(request).await) } else { gateway.watch(request).await }
+    if provider == matrix_2fa::PROVIDER { Ok(gateway.ours(request).await) } else { gateway.watch(request).await }
 }
 
 /// The fallback page of a stage: ours for sessions of ours, else the upstream's.

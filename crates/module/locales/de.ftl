@@ -1,4 +1,6 @@
 foot = Die Zwei-Faktor-Anmeldung schützt Ihren Zugang. Sie entschlüsselt keine alten Nachrichten: Dafür brauchen Sie ein anderes Ihrer Geräte oder Ihre Schlüsselsicherung.
+# The button of clients: "Continue with ..."
+provider = Passwort und Code
 
 user-label = Benutzername
 password-label = Passwort

@@ -1,4 +1,6 @@
 foot = Two-factor authentication protects your sign-in. It does not decrypt your message history: that needs another of your devices or your key backup.
+# The button of clients: "Continue with ..."
+provider = password and code
 
 user-label = User name
 password-label = Password

@@ -1,4 +1,6 @@
 foot = L’authentification à deux facteurs protège votre connexion. Elle ne déchiffre pas vos anciens messages : il faut pour cela un autre de vos appareils ou votre sauvegarde de clés.
+# The button of clients: "Continue with ..."
+provider = mot de passe et code
 
 user-label = Nom d’utilisateur
 password-label = Mot de passe

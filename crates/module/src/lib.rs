@@ -121,7 +121,10 @@ pub use login::Proved;
 pub use matrix_2fa_core as core;
 pub use matrix_2fa_engine as engine;
 pub use matrix_2fa_store as store;
-pub use pages::branding::{Accent, Branding, Logo};
+pub use pages::{
+    PROVIDER,
+    branding::{Accent, Branding, Logo},
+};
 pub use request::{JsonRequest, json_object};
 pub use router::with_cors;
 pub use uia::{Authorized, UiaRequest};
