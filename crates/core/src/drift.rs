@@ -58,13 +58,13 @@ impl CodeOffsets {
     /// seen to say. Only codes around the most frequent offset count: one phone that is minutes off says nothing about the server.
     pub fn server_is_behind(&self, period: u32) -> Option<i64> {
         let (mode, _) = self.iter().max_by_key(|(_, count)| *count)?;
-        let near: Vec<_> = self.iter().filter(|(offset, _)| (offset - mode).abs() <= 1).collect();
-        let codes: u64 = near.iter().map(|(_, count)| count).sum();
+        let near = || self.iter().filter(|(offset, _)| (offset - mode).abs() <= 1);
+        let codes: u64 = near().map(|(_, count)| count).sum();
         if codes < ENOUGH {
             return None;
         }
         let codes = i64::try_from(codes).unwrap_or(i64::MAX);
-        let sum: i64 = near.iter().map(|(offset, count)| offset * i64::try_from(*count).unwrap_or(i64::MAX)).sum();
+        let sum: i64 = near().map(|(offset, count)| offset * i64::try_from(count).unwrap_or(i64::MAX)).sum();
         Some(sum * i64::from(period) / codes + TYPING)
     }
 }

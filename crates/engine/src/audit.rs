@@ -49,8 +49,10 @@ impl Engine {
     pub(crate) fn tell(&self, event: &Event) {
         log(event);
         crate::numbers::event(event);
-        // Nobody may be watching.
-        let _ = self.audited.send(event.clone());
+        if self.audited.receiver_count() > 0 {
+            // They may have gone meanwhile.
+            let _ = self.audited.send(event.clone());
+        }
     }
 }
 
