@@ -23,7 +23,10 @@ fn the_button_of_the_pages_says_whose_it_is() {
         let sso = flows.into_iter().find(|flow| flow["type"] == "m.login.sso").unwrap();
         sso["identity_providers"][0]["name"].as_str().unwrap().to_owned()
     };
-    assert_eq!(["en", "de", "fr", "x"].map(name), ["password and code", "Passwort und Code", "mot de passe et code", "password and code"]);
+    assert_eq!(
+        ["en", "de", "fr", "x"].map(name),
+        ["password and code", "Passwort und Code", "mot de passe et code", "password and code"]
+    );
 }
 
 #[test]

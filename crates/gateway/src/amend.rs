@@ -148,10 +148,6 @@ impl Gateway {
     pub(crate) fn offers_pages(&self) -> bool {
         self.two_factor.settings().pages && self.host.settings.pages_in_login
     }
-
-    fn server_name(&self) -> &str {
-        matrix_2fa::Homeserver::server_name(self.host.as_ref())
-    }
 }
 
 #[cfg(test)]
