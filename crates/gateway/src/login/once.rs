@@ -46,6 +46,9 @@ impl Login {
         let answer = self.ask(sent == Sent::Appservice).await?;
         let Some(made) = Made::of(&answer) else { return Ok(as_it_is(answer)) };
         self.gateway.stop_if_enrolled(&made, "POST", LOGIN).await?;
+        if let Some(user) = &made.user {
+            self.gateway.host.begins_anew(user, answer.string("device_id")).await;
+        }
         let Answer { status, headers, bytes, body } = answer;
         match body {
             Some(mut body) if body.contains_key("well_known") => {
