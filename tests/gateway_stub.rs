@@ -3,6 +3,7 @@
 
 mod heads;
 mod kills;
+mod leaving;
 mod mangled;
 mod net;
 mod streams;
