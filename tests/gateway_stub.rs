@@ -4,6 +4,7 @@
 mod ages;
 mod heads;
 mod kills;
+mod leaving;
 mod mangled;
 mod net;
 mod streams;

@@ -1,5 +1,6 @@
 //! Operations with interactive auth, through the gateway.
 
+use matrix_2fa_core::Account;
 use serde_json::{Value, json};
 
 use super::{devices, direct, gateway, identical::through, works};
@@ -100,6 +101,8 @@ fn r39_an_enrolled_user_who_is_deactivated_is_forgotten() {
     user.prove("POST", "account/deactivate", &json!({ "erase": false })).is(200);
     assert!(!works(&user.token));
     server.post("login", &user.password_stage()).without_token();
+    server.terminate();
+    assert_eq!(server.stored_account(&user.id), Account::default());
 }
 
 #[test]

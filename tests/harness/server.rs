@@ -12,6 +12,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use matrix_2fa_core::Account;
+use matrix_2fa_store::Store as _;
+use matrix_2fa_store_sled::{Options, SledStore};
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -393,6 +396,13 @@ impl Server {
     /// Where the server keeps its data.
     pub fn data_folder(&self) -> PathBuf {
         self.process().folder.path().join("data")
+    }
+
+    /// What the store of a stopped server has of a user. Not for servers over a database.
+    pub fn stored_account(&self, user: &str) -> Account {
+        let store = SledStore::open(&self.data_folder().join("store"), Options::default()).expect("opens");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(store.load(user)).expect("readable").account
     }
 
     fn process(&self) -> &Process {

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use matrix_2fa_core::Account;
-use matrix_2fa_store::Store;
-use matrix_2fa_store_sled::{Options, SledStore};
 use serde_json::{Value, json};
 
 use crate::harness::{Needs, PASSWORD, Phone, RECOVERY, SSO, Server, TOTP, auth, stage};
@@ -54,7 +51,7 @@ fn r39_a_dump_shows_nothing_of_a_deactivated_user_but_the_name_and_the_audit() {
 
     server.terminate();
     let full = Dump::of(&server);
-    let account = account_of(&server, &id);
+    let account = server.stored_account(&id);
     let mut secrets: Vec<Vec<u8>> = Vec::new();
     let pending = account.pending(account.changed_at().unwrap()).expect("a pending authenticator");
     for sealed in [&account.authenticators()[0].seed, &pending.seed] {
@@ -82,7 +79,7 @@ fn r39_a_dump_shows_nothing_of_a_deactivated_user_but_the_name_and_the_audit() {
         "{:?}",
         after.entries.keys().map(|key| String::from_utf8_lossy(key)).collect::<Vec<_>>()
     );
-    assert_eq!(account_of(&server, &id), Default::default());
+    assert_eq!(server.stored_account(&id), Default::default());
     for secret in &secrets {
         let session = *secret == uia.as_bytes() || *secret == login.as_bytes();
         let found = after.entries.iter().any(|(key, value)| {
@@ -114,12 +111,6 @@ impl Dump {
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     bytes.windows(needle.len()).any(|window| window == needle)
-}
-
-fn account_of(server: &Server, user: &str) -> Account {
-    let store = SledStore::open(&server.data_folder().join("store"), Options::default()).expect("opens");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(store.load(user)).expect("readable").account
 }
 
 #[test]

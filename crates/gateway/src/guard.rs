@@ -188,9 +188,17 @@ impl Asked {
         let version = if operation.name == "login/get_token" { "v1" } else { "v3" };
         let path = format!("/_matrix/client/{version}/{path}");
         let act = Act { method: parts.method, path: &path, token: &token, body: &authorized.body };
+        let leaving = match (operation.name.as_str(), gateway.host.sealed.recall(&user)) {
+            ("account/deactivate", Some(password)) => Some(gateway.host.leaving.begin(&user, &token, password).await?),
+            _ => None,
+        };
         let answer = gateway.host.act(&user, act).await?;
         if answer.status.is_success() {
             gateway.note(&operation, &user).await?;
+        }
+        // After 5xx nobody knows what the upstream did.
+        if let Some(note) = leaving.filter(|_| !answer.status.is_server_error()) {
+            gateway.host.leaving.end(&note).await;
         }
         Ok(whole(answer.status, answer.headers, answer.bytes.into()))
     }

@@ -10,6 +10,7 @@
 mod administration;
 mod ages;
 mod checks;
+mod leaving;
 mod leftovers;
 mod probe;
 mod sessions;
@@ -40,6 +41,7 @@ use crate::{
 use ages::Ages;
 use checks::Checks;
 pub(crate) use checks::Running;
+use leaving::Leaving;
 use leftovers::Leftovers;
 pub(crate) use probe::Probe;
 use probe::Turns;
@@ -63,6 +65,7 @@ pub struct UpstreamHomeserver {
     server_name: String,
     turns: Turns,
     pub(crate) checks: Checks,
+    pub(crate) leaving: Leaving,
     leftovers: Leftovers,
     ages: Ages,
     /// How the upstream answered a wrong password lately.
@@ -120,7 +123,10 @@ impl UpstreamHomeserver {
         let sealed = SealedPasswords::new(Arc::clone(engine.clock()), Arc::clone(engine.random()));
         let folder = settings.checks.clone();
         let checks = Checks::open(upstream.clone(), folder.clone(), engine.clone());
-        let checks = checks.map_err(|source| GatewayError::Folder { folder, source })?;
+        let checks = checks.map_err(|source| GatewayError::Folder { folder: folder.clone(), source })?;
+        let folder = folder.with_file_name("leaving");
+        let leaving = Leaving::open(folder.clone(), engine.clone());
+        let leaving = leaving.map_err(|source| GatewayError::Folder { folder, source })?;
         let ages = Ages { engine: engine.clone(), lifetime: settings.session_lifetime };
         Ok(Self {
             upstream,
@@ -130,6 +136,7 @@ impl UpstreamHomeserver {
             server_name,
             turns: Turns::default(),
             checks,
+            leaving,
             leftovers: Leftovers::default(),
             ages,
             refusal: Mutex::default(),
@@ -141,9 +148,9 @@ impl UpstreamHomeserver {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends what was cut short and left at the upstream: at once, and again and again. Spawn it; it never returns.
+    /// Ends what was cut short and left at the upstream, and finishes deactivations: at once, and again and again. Spawn it; it never returns.
     pub async fn end_what_was_cut_short(&self) {
-        self.checks.end_all().await;
+        tokio::join!(self.checks.end_all(), self.finish_deactivations());
     }
 
     /// Lets go of what is too old. Call it every minute.

@@ -8,6 +8,7 @@ use crate::{
     policy::Policy,
     recovery::RecoverySet,
     secret::SealedSeed,
+    throttle::Throttle,
     totp::{Params, TotpCode, matching_step},
 };
 
@@ -154,6 +155,10 @@ impl Account {
             locked_at: None,
         };
         let mut next = self.clone();
+        if self.is_locked() {
+            // Those guesses were at secrets that nothing accepts any more. Kept, they would lock the new one at its owner's first typing error.
+            next.totp_throttle = Throttle::default();
+        }
         next.pending = None;
         next.authenticators.push(authenticator.clone());
         next.changed_at = Some(self.changing_at(cx.now));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use matrix_2fa_core::{
     EventKind, Policy, Stage, Timestamp,
-    account::{ChangeRefused, IssuedOutcome},
+    account::{ChangeRefused, IssuedOutcome, ReserveOutcome, SettleOutcome},
     issued::{Issued, LONGEST},
     secret::RecoveryDigest,
 };
 
-use crate::world::World;
+use crate::world::{World, stray_code};
 
 const RIGHT: [u8; 32] = [1; 32];
 const WRONG: [u8; 32] = [2; 32];
@@ -68,6 +68,21 @@ fn r47_issued_codes_have_the_budget_of_the_recovery_codes() {
     world.wait(Duration::from_secs(60));
     assert_eq!(world.types(RIGHT), IssuedOutcome::Verified, "it was not used, and never locks");
     assert!(world.account.is_locked(), "and lifts no lock");
+}
+
+/// Both kinds together, in either order.
+#[test]
+fn r16_recovery_codes_and_issued_codes_share_one_budget() {
+    let mut world = World::enrolled(1);
+    world.issue(LONGEST).expect("enrolled");
+    for _ in 0..3 {
+        assert_eq!(world.recover(&stray_code()), Ok(SettleOutcome::Wrong));
+    }
+    assert_eq!(world.types(WRONG), IssuedOutcome::Wrong);
+    assert_eq!(world.types(WRONG), IssuedOutcome::Wrong);
+    assert!(matches!(world.types(RIGHT), IssuedOutcome::Wait(_)));
+    let code = world.recovery_code(0);
+    assert!(matches!(world.recover(&code), Err(ReserveOutcome::Wait(_))));
 }
 
 #[test]

@@ -153,4 +153,5 @@ fn r11_a_spent_recovery_code_is_audited_as_a_replay() {
     assert_eq!(world.recover(&code), Ok(SettleOutcome::Replayed));
     let last = &world.events.last().expect("events").kind;
     assert!(matches!(last, EventKind::FactorReplayed { stage: Stage::Recovery, .. }), "{last:?}");
+    assert_eq!(world.account.recovery_throttle().run(), 1, "it cost a hash, so it is charged");
 }

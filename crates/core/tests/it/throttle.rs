@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use matrix_2fa_core::{
     EventKind, Stage, Timestamp,
-    account::{ReserveOutcome, SettleOutcome, TotpOutcome},
+    account::{Confirmation, ReserveOutcome, SettleOutcome, TotpOutcome},
     throttle::{Budget, ClientTag, Decision, FORGIVEN, RECOVERY, TOTP, Throttle, WINDOW},
+    totp::code_at,
 };
 
-use crate::world::{STEP, World, stray_code};
+use crate::world::{STEP, TOKEN, World, stray_code};
 
 /// How long the account makes everybody wait now.
 fn wait_of(world: &World) -> Duration {
@@ -136,6 +137,53 @@ fn r13_removing_and_enrolling_again_keeps_the_counters() {
     assert!(world.account.is_enrolled());
     assert_eq!(world.account.totp_throttle(), &before, "a right confirmation clears nothing");
     assert!(matches!(world.fail(), TotpOutcome::Wait(_)));
+}
+
+/// Another address is no way round the wait, whether anybody knows it or not.
+#[test]
+fn r13_the_wait_is_everybodys() {
+    let mut world = World::enrolled(1);
+    world.client = ClientTag(1);
+    for _ in 0..5 {
+        assert_eq!(world.fail(), TotpOutcome::Wrong);
+    }
+    let waiting = world.account.clone();
+    for client in [ClientTag(2), ClientTag(0), ClientTag(1)] {
+        world.client = client;
+        assert!(matches!(world.verify(&world.code(0)), TotpOutcome::Wait(_)), "{client:?}");
+        assert_eq!(world.account, waiting);
+    }
+}
+
+/// Who lost the authenticators to a guesser and confirmed a new one begins anew, also after the first typing error. One that is added to
+/// another that works begins with its counters.
+#[test]
+fn r14_a_new_authenticator_after_a_lock_has_counters_of_its_own() {
+    let mut world = World::enrolled(1);
+    world.client = ClientTag(66);
+    world.fail_until_locked();
+    world.client = ClientTag(1);
+    assert!(world.recover(&world.recovery_code(0)).is_ok());
+    assert_eq!(world.account.totp_throttle().recent(), 100, "a recovery code lowers nothing");
+    let pending = world.begin().expect("allowed");
+    let wrong = world.wrong_code();
+    world.confirm_with(&pending.id, &TOKEN, Some(&wrong));
+    assert_eq!(world.account.totp_throttle().recent(), 100, "nor does a wrong confirmation");
+    let code = code_at(pending.params, &world.seed(&pending.id), world.now).expect("default parameters");
+    assert!(matches!(world.confirm_with(&pending.id, &TOKEN, Some(&code)), Confirmation::Confirmed { .. }));
+    world.wait(2 * STEP);
+    assert_eq!(world.fail(), TotpOutcome::Wrong);
+    assert!(!world.account.is_locked(), "a typing error locks nothing");
+    assert_eq!((world.account.totp_throttle().run(), world.account.totp_throttle().recent()), (1, 1));
+    assert_eq!(world.verify(&world.code(0)), TotpOutcome::Wrong, "the locked one stays locked");
+    assert_eq!(world.verify(&world.code(1)), TotpOutcome::Verified);
+    // Two of them now: the next fifty lock, and adding one before that lowers nothing.
+    for _ in 0..3 {
+        world.fail();
+    }
+    let before = world.account.totp_throttle().clone();
+    world.enroll();
+    assert_eq!(world.account.totp_throttle(), &before);
 }
 
 #[test]
