@@ -85,6 +85,11 @@ impl Engine {
         }))
     }
 
+    /// Takes a pending enrollment back: what was proved for it was worth nothing any more.
+    pub async fn discard(&self, user: &str, id: &str) -> Result<(), EngineError> {
+        self.transact(user, |account| Ok((account.discard_enrollment(id), Vec::new()))).await
+    }
+
     /// Confirms the pending enrollment `id` with a code of it.
     pub async fn confirm(
         &self,

@@ -181,7 +181,7 @@ impl Asked {
             .await?;
         if operation.name == "login/get_token" {
             // Ours: it says that the second factor was proved.
-            let (login_token, lifetime) = gateway.two_factor.issue_login_token(&user, authorized.factor).await?;
+            let (login_token, lifetime) = gateway.two_factor.issue_login_token(&user, &authorized).await?;
             let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
             return Ok(Json(json!({"login_token": login_token, "expires_in_ms": millis})).into_response());
         }

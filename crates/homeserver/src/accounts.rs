@@ -56,17 +56,19 @@ impl LocalHomeserver {
         .await
     }
 
-    /// Sets a new password; with `logout_others` every device but `keep` is gone in the same commit.
+    /// Sets a new password, if what was proved under `epoch` still counts; with `logout_others` every device but `keep` is gone in the same
+    /// commit.
     pub(crate) async fn set_password(
         &self,
         user: &str,
+        epoch: u64,
         password: &str,
         keep: Option<&str>,
         logout_others: bool,
     ) -> Result<(), HostError> {
         let phc = self.passwords.hash(user, password).await?;
         self.in_turn(user, async || {
-            let stored = self.active_user(user).await?;
+            let stored = self.proved_user(user, epoch).await?;
             let phc = Some(phc.clone());
             let changes = if logout_others {
                 self.plan_end_of_sessions(user, stored, keep, |user| user.password = phc).await?
@@ -81,14 +83,14 @@ impl LocalHomeserver {
     }
 
     /// Ends an account: no password, no profile, no device, no key. The name stays taken. What the module keeps is forgotten next; the
-    /// job for that is in the same commit, so that a crash in between cannot lose it.
-    pub(crate) async fn deactivate(&self, user: &str) -> Result<(), HostError> {
+    /// job for that is in the same commit, so that a crash in between cannot lose it. What was proved is of `epoch`.
+    pub(crate) async fn deactivate(&self, user: &str, epoch: u64) -> Result<(), HostError> {
         self.in_turn(user, async || {
-            let stored = self.active_user(user).await?;
+            let stored = self.proved_user(user, epoch).await?;
             let now = self.now();
             let leave = |user: &mut User| {
-                let User { generation, created_at, .. } = *user;
-                *user = User { generation, created_at, deactivated_at: Some(now), ..User::default() };
+                let User { generation, epoch, created_at, .. } = *user;
+                *user = User { generation, epoch, created_at, deactivated_at: Some(now), ..User::default() };
             };
             let mut changes = self.plan_end_of_sessions(user, stored, None, leave).await?;
             changes.push(RecordChange::delete(CROSS_SIGNING, user, Expected::Any));

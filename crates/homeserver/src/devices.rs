@@ -7,7 +7,7 @@ use matrix_2fa_store::RecordChange;
 use serde_json::{Value, json};
 
 use crate::{
-    host::LocalHomeserver,
+    host::{LocalHomeserver, touch},
     logins::end_device,
     records::{self, DEVICE, Device, Stored, device_key, put_device},
     refuse::{forbidden, not_found},
@@ -86,9 +86,14 @@ impl LocalHomeserver {
         if self.place(user).uncounted.pass() { Ok(Vec::new()) } else { self.make_room(user).await }
     }
 
-    /// Removes devices with their tokens, all in one commit. Unknown ones do not matter: they are as gone as they should be.
-    pub(crate) async fn remove_devices(&self, user: &str, ids: &[String]) -> Result<(), HostError> {
+    /// Removes devices with their tokens, all in one commit. Unknown ones do not matter: they are as gone as they should be. `epoch` is that of
+    /// what was proved; nobody has to prove anything to log out.
+    pub(crate) async fn remove_devices(&self, user: &str, ids: &[String], epoch: Option<u64>) -> Result<(), HostError> {
         self.in_turn(user, async || {
+            let owner = match epoch {
+                Some(epoch) => Some(self.proved_user(user, epoch).await?),
+                None => None,
+            };
             let mut ids: Vec<&String> = ids.iter().collect();
             ids.sort();
             ids.dedup();
@@ -97,7 +102,11 @@ impl LocalHomeserver {
                 let stored = records::load(self.store.as_ref(), DEVICE, &device_key(user, id)).await?;
                 changes.extend(stored.iter().flat_map(|device| end_device(user, device)));
             }
-            if changes.is_empty() { Ok(Some(())) } else { self.commit(changes).await }
+            if changes.is_empty() {
+                return Ok(Some(()));
+            }
+            changes.extend(owner.map(|owner| touch(user, &owner)).transpose()?);
+            self.commit(changes).await
         })
         .await
     }

@@ -24,7 +24,7 @@ use crate::{
     names,
     password::Passwords,
     records::{self, DEVICE, Device, META, Stored, USER, User, device_key},
-    refuse::{forbidden, unavailable},
+    refuse::{forbidden, outdated, unavailable},
     settings::{HomeserverError, HomeserverSettings},
 };
 
@@ -122,6 +122,13 @@ impl LocalHomeserver {
         found.ok_or_else(|| forbidden("This account does not exist or was deactivated."))
     }
 
+    /// The same, if what was proved under `epoch` still counts. Whoever acts on it writes this very record in its commit ([`touch`]), changed
+    /// or not, so that nothing is done on what is outdated in that moment.
+    pub(crate) async fn proved_user(&self, user: &str, epoch: u64) -> Result<Stored<User>, HostError> {
+        let stored = self.active_user(user).await?;
+        if stored.value.epoch == epoch { Ok(stored) } else { Err(outdated()) }
+    }
+
     /// Repeats an attempt as [`until_committed`], in turn: whoever hammers a user's records with a stolen token must not keep the owner
     /// from ending that token. (Another replica can still get in between; that is what the repeating is for.)
     pub(crate) async fn in_turn<T, F>(&self, user: &str, attempt: impl Fn() -> F) -> Result<T, HostError>
@@ -159,6 +166,11 @@ where
         tokio::task::yield_now().await;
     }
     Err(HostError::Overloaded { retry_after: std::time::Duration::from_secs(1) })
+}
+
+/// The change that only says: nobody has changed this user since.
+pub(crate) fn touch(user: &str, stored: &Stored<User>) -> Result<RecordChange, HostError> {
+    records::put(USER, user, stored.expected(), &stored.value)
 }
 
 /// Writes the server name into a new store and compares it with an old one's.
@@ -217,14 +229,23 @@ impl Homeserver for LocalHomeserver {
         Ok(self.user(user).await?.map_or(0, |stored| stored.value.epoch))
     }
 
+    async fn factor_counts(&self, user: &str) -> Result<(), HostError> {
+        self.in_turn(user, async || {
+            let Some(mut stored) = self.user(user).await? else { return Ok(Some(())) };
+            stored.value.epoch += 1;
+            self.commit(vec![touch(user, &stored)?]).await
+        })
+        .await
+    }
+
     async fn prepare_login(
         &self,
         user: &str,
         request: &Map<String, Value>,
     ) -> Result<Option<PreparedLogin>, HostError> {
-        let Planned { epoch, login, changes } =
+        let Planned { owner, login, changes } =
             self.plan(user, &LoginRequest::read(request)?, Room::NowAndThen).await?;
-        Ok(Some(PreparedLogin { epoch, changes, answer: login.into_json() }))
+        Ok(Some(PreparedLogin { epoch: owner.value.epoch, changes, answer: login.into_json() }))
     }
 
     async fn create_login(&self, user: &str, request: &Map<String, Value>, epoch: u64) -> Result<Value, HostError> {

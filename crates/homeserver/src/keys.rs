@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    host::LocalHomeserver,
+    host::{LocalHomeserver, touch},
     records::{self, CROSS_SIGNING, DEVICE_KEYS, device_key, put, put_device, put_of, stays_with},
     refuse::{kept, kept_within, object},
 };
@@ -103,25 +103,28 @@ impl LocalHomeserver {
         stored.map(|stored| parse(&stored.value)).transpose()
     }
 
-    /// Keeps cross-signing keys. With `first` only if there are none yet: `false` says that there were, and nothing happened.
+    /// Keeps cross-signing keys, if what was proved under `epoch` still counts. Without one nothing was proved, and they are kept only if there
+    /// are none yet: `false` says that there were, and nothing happened.
     pub(crate) async fn keep_cross_signing(
         &self,
         user: &str,
         body: &Map<String, Value>,
-        first: bool,
+        epoch: Option<u64>,
     ) -> Result<bool, HostError> {
         self.in_turn(user, async || {
             let stored = records::load::<CrossSigning>(self.store.as_ref(), CROSS_SIGNING, user).await?;
-            if first && stored.is_some() {
-                return Ok(Some(false));
-            }
+            let owner = match epoch {
+                Some(epoch) => self.proved_user(user, epoch).await?,
+                None if stored.is_some() => return Ok(Some(false)),
+                None => self.active_user(user).await?,
+            };
             let expected = stored.as_ref().map_or(Expected::Absent, |stored| stored.expected());
             let mut keys = stored.map(|stored| parse(&stored.value)).transpose()?.unwrap_or_default();
             for (name, _) in CROSS_SIGNING_KEYS {
                 keys.extend(object(body, name)?.map(|key| (name.to_owned(), json!(key))));
             }
             let change = put(CROSS_SIGNING, user, expected, &kept(&keys)?)?;
-            Ok(self.commit(vec![change]).await?.map(|()| true))
+            Ok(self.commit(vec![change, touch(user, &owner)?]).await?.map(|()| true))
         })
         .await
     }

@@ -8,7 +8,7 @@ use matrix_2fa_store::{Expected, RecordChange};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    host::LocalHomeserver,
+    host::{LocalHomeserver, touch},
     keys::DeviceKeys,
     names::check_device_id,
     random,
@@ -16,7 +16,7 @@ use crate::{
         self, DEVICE, DEVICE_KEYS, Device, Stored, TokenHash, Tokens, USER, User, device_key, put, put_device, put_of,
         stays_with,
     },
-    refuse::{bad_request, flag, forbidden, text, unavailable},
+    refuse::{bad_request, flag, outdated, text, unavailable},
     tokens::new_token,
 };
 
@@ -79,8 +79,8 @@ pub(crate) enum Room {
 
 /// A login that is not committed yet.
 pub(crate) struct Planned {
-    /// The user's, when it was planned.
-    pub epoch: u64,
+    /// The user, when it was planned.
+    pub owner: Stored<User>,
     pub login: Login,
     pub changes: Vec<RecordChange>,
 }
@@ -136,17 +136,18 @@ impl LocalHomeserver {
     }
 
     async fn try_log_in(&self, user: &str, request: &LoginRequest, epoch: u64) -> Result<Option<Login>, HostError> {
-        let planned = self.plan(user, request, Room::Counted).await?;
-        if planned.epoch != epoch {
-            return Err(forbidden("The password was changed or all sessions were ended meanwhile. Log in again."));
+        let Planned { owner, login, mut changes } = self.plan(user, request, Room::Counted).await?;
+        if owner.value.epoch != epoch {
+            return Err(outdated());
         }
-        Ok(self.commit(planned.changes).await?.map(|()| planned.login))
+        changes.push(touch(user, &owner)?);
+        Ok(self.commit(changes).await?.map(|()| login))
     }
 
     /// Everything of a login but its commit. Whoever ends all sessions before that commit ends this login too: its tokens have the number
     /// that the user had before.
     pub(crate) async fn plan(&self, user: &str, request: &LoginRequest, room: Room) -> Result<Planned, HostError> {
-        let User { generation, epoch, .. } = self.active_user(user).await?.value;
+        let owner = self.active_user(user).await?;
         let known = match &request.device_id {
             Some(id) => records::load::<Device>(self.store.as_ref(), DEVICE, &device_key(user, id)).await?,
             None => None,
@@ -157,12 +158,12 @@ impl LocalHomeserver {
             Room::Counted => self.make_room(user).await?,
             Room::NowAndThen => self.make_room_now_and_then(user).await?,
         };
-        let (login, change) = self.plan_login(user, generation, request, known)?;
+        let (login, change) = self.plan_login(user, owner.value.generation, request, known)?;
         changes.push(change);
         if takes_over {
             changes.extend(self.keep_keys(user, &login).await?);
         }
-        Ok(Planned { epoch, login, changes })
+        Ok(Planned { owner, login, changes })
     }
 
     /// The change that makes a login; `known` is the device that it takes over.

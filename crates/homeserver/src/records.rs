@@ -37,8 +37,8 @@ pub(crate) struct User {
     pub password: Option<String>,
     /// Counts the times that all sessions were ended. A token of an earlier count is dead, even one whose login was in flight then.
     pub generation: u64,
-    /// Counts what ends logins in flight: changes of the password, and ends of all sessions. A login that was proved under an earlier
-    /// count is refused.
+    /// Counts what outdates everything that was proved before: changes of the password, ends of all sessions, and a first factor. A login or
+    /// an operation that was proved under an earlier count is refused.
     #[serde(default)]
     pub epoch: u64,
     /// When they registered.

@@ -14,6 +14,11 @@ pub(crate) fn forbidden(error: impl Into<String>) -> HostError {
     HostError::Refused { status: 403, errcode: "M_FORBIDDEN", error: error.into() }
 }
 
+/// What was proved is worth nothing any more.
+pub(crate) fn outdated() -> HostError {
+    forbidden("The password was changed, all sessions were ended or a second factor was added meanwhile. Start again.")
+}
+
 /// 404 `M_NOT_FOUND`.
 pub(crate) fn not_found(error: impl Into<String>) -> HostError {
     HostError::Refused { status: 404, errcode: "M_NOT_FOUND", error: error.into() }

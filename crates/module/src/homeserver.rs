@@ -141,12 +141,18 @@ pub trait Homeserver: Send + Sync + 'static {
         Ok(())
     }
 
-    /// A number that changes whenever the user's password changes or all their sessions are ended. It is read before the password is
-    /// verified and comes back in [`create_login`](Self::create_login), so that a login which rests on an old password is not made, however
-    /// long its second factor takes. Each such change adds one; the page that had everybody else signed out counts on that. The default is for
-    /// hosts that have no such number.
+    /// A number that changes whenever the user's password changes, all their sessions are ended, or a first factor of theirs
+    /// [counts](Self::factor_counts). It is read before the password is verified and comes back in [`create_login`](Self::create_login) and
+    /// [`Authorized`](crate::Authorized), so that nothing happens which rests on an old password, however long it takes. Each such change
+    /// adds one; pages that go on afterwards count on that. The default is for hosts that have no such number.
     async fn login_epoch(&self, _user: &str) -> Result<u64, HostError> {
         Ok(0)
+    }
+
+    /// From now on this user has a second factor, and had none: add one to their [epoch](Self::login_epoch), so that what was proved without
+    /// the factor is worth nothing, also what is in flight. It is called when the factor is durable, and before anybody hears of it.
+    async fn factor_counts(&self, _user: &str) -> Result<(), HostError> {
+        Ok(())
     }
 
     /// The login that [`create_login`](Self::create_login) would make, as changes of the engine's own store: they join the commit that burns

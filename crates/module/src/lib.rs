@@ -191,14 +191,32 @@ impl TwoFactor {
         Arc::new(Self { engine, host, settings, addresses, pages })
     }
 
-    /// After a first factor counts: ends every login but that of `keep`, if the user or the operator wants that. What went before is durable
-    /// and its recovery codes are shown only once, so a host that cannot do it is a `false` and no error.
-    pub(crate) async fn sign_out_others(&self, user: &str, keep: Option<&str>) -> bool {
-        let ended = self.host.revoke_other_sessions(user, keep).await;
+    /// An authenticator counts. If it is the user's `first`, nothing that was proved without it is worth anything from now on; with `signs_out`
+    /// every login but that of `keep` ends too. What went before is durable and its recovery codes are shown only once, so a host that cannot end
+    /// them is a `false` and no error.
+    pub(crate) async fn confirmed(&self, user: &str, keep: Option<&str>, first: bool, signs_out: bool) -> bool {
+        let ended = if signs_out { self.host.revoke_other_sessions(user, keep).await } else { Ok(()) };
         if let Err(error) = &ended {
             tracing::error!(user.id = user, %error, "other sessions could not be ended after an enrollment");
         }
+        // Ending them has done it already.
+        if first
+            && !(signs_out && ended.is_ok())
+            && let Err(error) = self.host.factor_counts(user).await
+        {
+            tracing::error!(user.id = user, %error, "what is in flight could not be outdated after an enrollment");
+        }
         ended.is_ok()
+    }
+
+    /// Refuses what was proved under another epoch.
+    pub(crate) async fn must_still_count(&self, user: &str, epoch: u64) -> Result<(), ApiError> {
+        if self.host.login_epoch(user).await? == epoch {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "The password was changed, all sessions were ended or a second factor was added meanwhile. Start again.",
+        ))
     }
 
     /// The engine underneath.
@@ -216,10 +234,13 @@ impl TwoFactor {
         &*self.host
     }
 
-    /// A token for `m.login.token`: single use. If `factor` was proved for it, logging in with it asks for no code.
-    pub async fn issue_login_token(&self, user: &str, factor: Option<Stage>) -> Result<(String, Duration), ApiError> {
-        let factor = factor.filter(|stage| stage.is_second_factor());
-        let epoch = self.host.login_epoch(user).await?;
+    /// A token for `m.login.token`: single use. If a factor was proved for it, logging in with it asks for no code. It rests on what was proved,
+    /// and is worth as much: after a change of the password, for example, nothing.
+    pub async fn issue_login_token(&self, user: &str, proved: &Authorized) -> Result<(String, Duration), ApiError> {
+        let factor = proved.factor.filter(|stage| stage.is_second_factor());
+        let epoch = proved.epoch;
+        // Whoever hears of a token should be able to use it; that it is refused otherwise does not hang on this.
+        self.must_still_count(user, epoch).await?;
         let token = self.engine.issue_login_token(user, factor, epoch, LOGIN_TOKEN_LIFETIME).await?;
         Ok((token, LOGIN_TOKEN_LIFETIME))
     }

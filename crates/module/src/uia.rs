@@ -6,6 +6,8 @@
 //! 4. A second factor is evaluated by the engine, which consumes the session in the commit that burns the code (`second`).
 //! 5. A hosted page may have completed the last stage: then `auth` with the session alone spends it (`second`).
 //! 6. The final gate: whoever became enrolled since the session was opened is challenged anew.
+//! 7. Between the gate and the operation there is time. What was proved carries its epoch, by which it is judged again when the operation
+//!    happens ([`Authorized::epoch`]).
 
 pub(crate) mod auth;
 pub(crate) mod binding;
@@ -54,6 +56,10 @@ pub struct Authorized {
     pub body: Map<String, Value>,
     /// The second factor that was proved, if one was needed.
     pub factor: Option<Stage>,
+    /// [`Homeserver::login_epoch`](crate::Homeserver::login_epoch), read before the first factor was proved. If it is another one when the
+    /// operation happens, nothing of this is worth anything any more: refuse. Ask in the very step that does it, as
+    /// [`create_login`](crate::Homeserver::create_login) does.
+    pub epoch: u64,
     /// How much was proved.
     pub(crate) proof: Proof,
 }
@@ -118,7 +124,8 @@ impl TwoFactor {
             r.kind == RequesterKind::Appservice && APPSERVICE_EXEMPT.contains(&operation.name.as_str())
         }) {
             check(&body)?;
-            return Ok(Authorized { body, factor: None, proof: Proof::FirstFactor });
+            let epoch = self.epoch(requester.map(|requester| requester.user.as_str())).await?;
+            return Ok(Authorized { body, factor: None, epoch, proof: Proof::FirstFactor });
         }
         let token = token.map(|token| self.engine.token_digest(token));
         let cx = Dance { requester, token, operation, client, first, access };
@@ -132,7 +139,7 @@ impl TwoFactor {
         };
         check(&body)?;
         let (factor, proof) = self.run(&cx, &auth, &mut session, &body).await?;
-        Ok(Authorized { body, factor, proof })
+        Ok(Authorized { body, factor, epoch: session.state().epoch, proof })
     }
 
     async fn resume(&self, id: &str, cx: &Dance<'_>) -> Result<LiveSession, ApiError> {
@@ -143,14 +150,14 @@ impl TwoFactor {
                 "This session was opened for another operation, or with another access token. Start again without it.",
             ));
         }
-        if live.state.epoch != self.epoch(cx).await? {
+        if live.state.epoch != self.epoch(cx.user()).await? {
             return Err(ApiError::unknown_session());
         }
         Ok(live)
     }
 
-    async fn epoch(&self, cx: &Dance<'_>) -> Result<u64, ApiError> {
-        match cx.user() {
+    async fn epoch(&self, user: Option<&str>) -> Result<u64, ApiError> {
+        match user {
             Some(user) => Ok(self.host.login_epoch(user).await?),
             None => Ok(0),
         }
@@ -160,7 +167,7 @@ impl TwoFactor {
         let flows = self.flows(cx).await?;
         let mut session = self.new_session(&cx.operation, cx.user(), cx.device(), cx.client, flows, body)?;
         session.token = cx.token;
-        session.epoch = self.epoch(cx).await?;
+        session.epoch = self.epoch(cx.user()).await?;
         Ok(session)
     }
 

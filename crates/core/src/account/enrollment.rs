@@ -99,6 +99,14 @@ impl Account {
         Transition::changed(next, Ok(pending), vec![event])
     }
 
+    /// Takes back an enrollment of which nobody has heard.
+    pub fn discard_enrollment(&self, id: &str) -> Transition<()> {
+        if self.pending.as_ref().is_none_or(|pending| pending.id != id) {
+            return Transition::unchanged(());
+        }
+        Transition::changed(Self { pending: None, ..self.clone() }, (), Vec::new())
+    }
+
     /// The pending enrollment that a confirmation names, if this token may confirm it now.
     pub fn confirmable(&self, cx: &Context, id: &str, bound_to: &[u8; 32]) -> Option<&PendingAuthenticator> {
         use subtle::ConstantTimeEq;

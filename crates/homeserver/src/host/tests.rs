@@ -11,6 +11,7 @@ use super::*;
 use crate::{PasswordCost, logins::REFRESHABLE_ACCESS};
 
 mod endings;
+mod outdated;
 mod prepared;
 mod turns;
 
@@ -138,7 +139,7 @@ async fn a_new_password_ends_the_other_devices_and_spares_its_own() {
     let house = house().await;
     let mine = house.login(json!({"device_id": "MINE", "refresh_token": true})).await;
     let other = house.login(json!({"device_id": "OTHER"})).await;
-    house.host.set_password(ALICE, "another horse", Some("MINE"), true).await.expect("sets");
+    house.host.set_password(ALICE, 0, "another horse", Some("MINE"), true).await.expect("sets");
     assert_eq!(house.who(&mine["access_token"]).await, Ok("MINE".to_owned()));
     assert_eq!(house.who(&other["access_token"]).await, Err(false));
     assert!(house.refresh(&mine["refresh_token"]).await.is_ok());
@@ -163,7 +164,7 @@ async fn a_login_in_flight_does_not_survive_the_end_of_all_sessions() {
 async fn a_deactivated_user_is_gone_and_the_name_stays_taken() {
     let house = house().await;
     let login = house.login(json!({})).await;
-    house.host.deactivate(ALICE).await.expect("deactivates");
+    house.host.deactivate(ALICE, 0).await.expect("deactivates");
     assert_eq!(house.who(&login["access_token"]).await, Err(false));
     assert!(!house.host.verify_password(ALICE, "correct horse").await.expect("verifies"));
     assert!(matches!(
@@ -208,7 +209,7 @@ async fn a_login_proved_before_a_password_change_is_not_made_after_it() {
     for logout_others in [false, true] {
         let house = house().await;
         let epoch = house.host.login_epoch(ALICE).await.expect("memory");
-        house.host.set_password(ALICE, "another password", None, logout_others).await.expect("changed");
+        house.host.set_password(ALICE, 0, "another password", None, logout_others).await.expect("changed");
         let late = house.host.create_login(ALICE, &Map::new(), epoch).await;
         assert!(matches!(late, Err(HostError::Refused { status: 403, .. })), "{late:?}");
     }

@@ -25,7 +25,7 @@ pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): B
     let authorized = app.authorize(&caller, Operation::new("account/password"), body).await?;
     let Change { password, logout_devices } = read(&authorized.body)?;
     let keep = caller.requester.device.as_deref();
-    app.host.set_password(caller.user(), &password, keep, logout_devices).await?;
+    app.host.set_password(caller.user(), authorized.epoch, &password, keep, logout_devices).await?;
     app.two_factor.password_changed(caller.user()).await?;
     Ok(Json(json!({})))
 }

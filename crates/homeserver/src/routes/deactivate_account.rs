@@ -15,8 +15,8 @@ use crate::{
 pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): Body) -> Result<Json<Value>, ApiError> {
     // Everything that is kept about a user goes in any case.
     flag(&body, "erase")?;
-    app.authorize(&caller, Operation::new("account/deactivate"), body).await?;
-    app.host.deactivate(caller.user()).await?;
+    let authorized = app.authorize(&caller, Operation::new("account/deactivate"), body).await?;
+    app.host.deactivate(caller.user(), authorized.epoch).await?;
     app.forget(caller.user()).await?;
     Ok(Json(json!({ "id_server_unbind_result": "success" })))
 }

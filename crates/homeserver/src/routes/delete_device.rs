@@ -15,7 +15,7 @@ pub(crate) async fn handle(
     Param(id): Param<String>,
     Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
-    app.authorize(&caller, Operation::on("devices/delete", id.clone()), body).await?;
-    app.host.remove_devices(caller.user(), &[id]).await?;
+    let authorized = app.authorize(&caller, Operation::on("devices/delete", id.clone()), body).await?;
+    app.host.remove_devices(caller.user(), &[id], Some(authorized.epoch)).await?;
     Ok(Json(json!({})))
 }

@@ -18,6 +18,6 @@ pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): B
     }
     let authorized = app.authorize(&caller, Operation::new("delete_devices"), body).await?;
     let devices = texts(&authorized.body, "devices")?.ok_or_else(|| missing("devices"))?;
-    app.host.remove_devices(caller.user(), &devices).await?;
+    app.host.remove_devices(caller.user(), &devices, Some(authorized.epoch)).await?;
     Ok(Json(json!({})))
 }

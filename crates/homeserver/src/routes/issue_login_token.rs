@@ -13,7 +13,7 @@ use crate::app::{App, Body, Caller};
 
 pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): Body) -> Result<Json<Value>, ApiError> {
     let authorized = app.authorize(&caller, Operation::new("login/get_token"), body).await?;
-    let (token, lifetime) = app.two_factor.issue_login_token(caller.user(), authorized.factor).await?;
+    let (token, lifetime) = app.two_factor.issue_login_token(caller.user(), &authorized).await?;
     let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(json!({ "login_token": token, "expires_in_ms": millis })))
 }

@@ -10,6 +10,6 @@ use crate::app::{AnyCaller, App};
 
 pub(crate) async fn handle(State(app): State<App>, AnyCaller(caller): AnyCaller) -> Result<Json<Value>, ApiError> {
     let device: Vec<_> = caller.requester.device.iter().cloned().collect();
-    app.host.remove_devices(caller.user(), &device).await?;
+    app.host.remove_devices(caller.user(), &device, None).await?;
     Ok(Json(json!({})))
 }

@@ -26,13 +26,13 @@ pub(crate) async fn handle(State(app): State<App>, caller: Caller, Body(body): B
     }
     if present.is_none() && !continues(&body) {
         object(&body, "master_key")?.ok_or_else(|| missing("master_key"))?;
-        if app.host.keep_cross_signing(caller.user(), &body, true).await? {
+        if app.host.keep_cross_signing(caller.user(), &body, None).await? {
             return Ok(Json(json!({})));
         }
         // Another device was faster: now there are keys to protect.
     }
     let authorized = app.authorize(&caller, Operation::new("keys/device_signing/upload"), body).await?;
-    app.host.keep_cross_signing(caller.user(), &authorized.body, false).await?;
+    app.host.keep_cross_signing(caller.user(), &authorized.body, Some(authorized.epoch)).await?;
     Ok(Json(json!({})))
 }
 

@@ -112,11 +112,12 @@ impl Setup<'_> {
         };
         match confirmed {
             Confirmed::Yes { authenticator, recovery } => {
-                let signs_out = recovery.is_some() && self.module.settings().enrollment_signs_out;
-                let signed_out = signs_out && self.module.sign_out_others(self.user, None).await;
+                let first = recovery.is_some();
+                let signs_out = first && self.module.settings().enrollment_signs_out;
+                let signed_out = self.module.confirmed(self.user, None, first, signs_out).await && signs_out;
                 // Whatever becomes of it, the codes are shown: they are made, and never again.
-                let cookie = match signed_out {
-                    true => self.after_signing_out(&cookie).await.unwrap_or(cookie),
+                let cookie = match first {
+                    true => self.after_the_first(&cookie).await.unwrap_or(cookie),
                     false => cookie,
                 };
                 let recovery = recovery.map(|codes| Codes { codes, signed_out });
@@ -130,9 +131,9 @@ impl Setup<'_> {
         }
     }
 
-    /// Ending every login outdated what was proved here, too, by one step. If it is more, somebody has changed the password meanwhile, and this
+    /// A first factor outdates what was proved here, too, by one step. If it is more, somebody has changed the password meanwhile, and this
     /// session is over. Gives the cookie to go on with, if it does.
-    async fn after_signing_out(&self, cookie: &str) -> Option<String> {
+    async fn after_the_first(&self, cookie: &str) -> Option<String> {
         let (engine, epoch) = (self.module.engine(), self.module.host().login_epoch(self.user).await.ok()?);
         let session = engine.page_session(cookie).await.ok()??;
         if session.state.epoch.checked_add(1) != Some(epoch) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use matrix_2fa_core::{
-    Account, Operation, Policy, Proof,
+    Account, Operation, Policy,
     account::{BeginRefused, MAX_AUTHENTICATORS},
 };
 use matrix_2fa_engine::enroll::Enrollment;
@@ -17,7 +17,7 @@ use crate::{
     ApiError, TwoFactor, qr,
     request::{query_value, string},
     router::Caller,
-    uia::Access,
+    uia::{Access, Authorized},
 };
 
 pub(crate) async fn begin_totp(State(module): State<Arc<TwoFactor>>, caller: Caller) -> Result<Json<Value>, ApiError> {
@@ -26,7 +26,7 @@ pub(crate) async fn begin_totp(State(module): State<Arc<TwoFactor>>, caller: Cal
     let access = Access { after_recovery_login: true };
     let operation = Operation::new("account/two-factor/totp");
     let authorized = module.authorize_checked(caller.uia(operation), access, |body| parse(body).map(drop)).await?;
-    let enrollment = begin(&module, &caller, authorized.proof, &parse(&authorized.body)?).await?;
+    let enrollment = begin(&module, &caller, &authorized, &parse(&authorized.body)?).await?;
     let mut answer = views::enrollment(&enrollment);
     if query_value(&caller.parts, "qr").as_deref() == Some("true") {
         answer.insert("qr".to_owned(), qr_data_uri(&enrollment)?.into());
@@ -52,11 +52,17 @@ pub(super) async fn refuse_early(module: &TwoFactor, caller: &Caller) -> Result<
 pub(super) async fn begin(
     module: &TwoFactor,
     caller: &Caller,
-    proof: Proof,
+    authorized: &Authorized,
     name: &str,
 ) -> Result<Enrollment, ApiError> {
-    let from = caller.origination("enroll", proof);
-    Ok(module.engine().enroll(&caller.requester.user, &from, &caller.token, name).await??)
+    let (user, from) = (&caller.requester.user, caller.origination("enroll", authorized.proof));
+    let enrollment = module.engine().enroll(user, &from, &caller.token, name).await??;
+    // Nobody hears the secret of one that was begun with an old password, so nobody confirms it.
+    if let Err(outdated) = module.must_still_count(user, authorized.epoch).await {
+        module.engine().discard(user, &enrollment.id).await?;
+        return Err(outdated);
+    }
+    Ok(enrollment)
 }
 
 /// The name of the new authenticator.

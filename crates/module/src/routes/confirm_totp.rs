@@ -26,9 +26,9 @@ pub(crate) async fn confirm_totp(
         Confirmed::Yes { authenticator, recovery } => {
             let mut answer = json!({"authenticator": views::authenticator(&authenticator)});
             let keep = caller.requester.device.as_deref();
-            let wanted = request.logout_devices || (recovery.is_some() && module.settings().enrollment_signs_out);
-            if wanted
-                && !module.sign_out_others(user, keep).await
+            let first = recovery.is_some();
+            let signs_out = request.logout_devices || (first && module.settings().enrollment_signs_out);
+            if !module.confirmed(user, keep, first, signs_out).await
                 && let Some(object) = answer.as_object_mut()
             {
                 object.insert("logout_failed".to_owned(), true.into());

@@ -29,6 +29,7 @@ pub(crate) async fn disable(State(module): State<Arc<TwoFactor>>, caller: Caller
     let operation = Operation::new("account/two-factor/disable");
     let authorized = module.authorize_checked(caller.uia(operation), Access::default(), check).await?;
     let what = parse(&module, &authorized.body)?;
+    module.must_still_count(user, authorized.epoch).await?;
     let removal = module.engine().disable(user, &caller.origination("disable", authorized.proof), what).await??;
     Ok(Json(views::removal(&module, &removal)))
 }

@@ -28,7 +28,7 @@ pub(crate) async fn enable(State(module): State<Arc<TwoFactor>>, caller: Caller)
     let with_recovery = parse(&module, &authorized.body)?;
 
     let prefix = &module.settings().stage_prefix;
-    let enrollment = begin_totp::begin(&module, &caller, authorized.proof, "Authenticator").await?;
+    let enrollment = begin_totp::begin(&module, &caller, &authorized, "Authenticator").await?;
     let mut providers = Map::new();
     providers.insert(prefix.name(Stage::Totp), views::enrollment(&enrollment).into());
     if with_recovery {

@@ -23,6 +23,7 @@ pub(crate) async fn regenerate_recovery(
     let access = Access { after_recovery_login: true };
     let operation = Operation::new("account/two-factor/recovery");
     let authorized = module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
+    module.must_still_count(user, authorized.epoch).await?;
     let codes = module.engine().regenerate(user, &caller.origination("regenerate", authorized.proof), place).await??;
     Ok(Json(views::recovery(&codes)))
 }

@@ -31,6 +31,7 @@ pub(crate) async fn remove_authenticator(
     let access = Access { after_recovery_login: !last };
     let operation = Operation::on("account/two-factor/authenticators", id.as_str());
     let authorized = module.authorize_checked(caller.uia(operation), access, |_body| Ok(())).await?;
+    module.must_still_count(user, authorized.epoch).await?;
     let removal = module.engine().remove(user, &caller.origination("remove", authorized.proof), &id).await??;
     Ok(Json(views::removal(&module, &removal)))
 }

@@ -61,7 +61,7 @@ async fn what_is_left_of_a_login_goes_a_month_after_its_end() {
     let pair = house.refresh(&login["refresh_token"]).await.expect("refreshes");
     assert!(house.who(&pair["access_token"]).await.is_ok());
     house.host.rename_device(ALICE, "PHONE", "Phone").await.expect("renames");
-    house.host.set_password(ALICE, "another horse", Some("PHONE"), true).await.expect("changes");
+    house.host.set_password(ALICE, 0, "another horse", Some("PHONE"), true).await.expect("changes");
     let login =
         json!({"device_id": "PHONE", "access_token": pair["access_token"], "refresh_token": pair["refresh_token"]});
 

@@ -147,7 +147,7 @@ async fn a_password_that_changes_after_its_check_costs_no_code() {
     let guarded = Guarded::new().await;
     let (code, before) = (guarded.code(), guarded.last_step().await);
     let (host, store) = (Arc::clone(&guarded.house.host), Arc::clone(&guarded.store));
-    let third = async move { host.set_password(ALICE, "another horse", None, false).await.expect("changes") };
+    let third = async move { host.set_password(ALICE, 0, "another horse", None, false).await.expect("changes") };
     let (outer, inner) = (Arc::clone(&store), Arc::clone(&store));
     // The user is read for the epoch, for the password, and for the login.
     outer.before(USER, async move {

@@ -19,13 +19,23 @@ const COMMIT: Kind = Kind("commit");
 #[derive(Default)]
 pub(super) struct Busy {
     inner: MemoryStore,
-    before: StdMutex<Option<(Kind, Act)>>,
+    before: StdMutex<Option<(Kind, usize, Act)>>,
     broken: StdMutex<Option<&'static str>>,
 }
 
 impl Busy {
     pub fn before(&self, read: Kind, act: impl Future<Output = ()> + Send + 'static) {
-        *self.before.lock().expect("whole") = Some((read, Box::pin(act)));
+        self.before_nth(read, 0, act);
+    }
+
+    /// The same after so many others.
+    pub fn before_nth(&self, read: Kind, others: usize, act: impl Future<Output = ()> + Send + 'static) {
+        *self.before.lock().expect("whole") = Some((read, others, Box::pin(act)));
+    }
+
+    /// Is there something that has not happened yet? It will not happen any more.
+    pub fn is_waiting(&self) -> bool {
+        self.before.lock().expect("whole").take().is_some()
     }
 
     pub fn before_commit(&self, act: impl Future<Output = ()> + Send + 'static) {
@@ -36,9 +46,14 @@ impl Busy {
         tokio::task::yield_now().await;
         let due = {
             let mut before = self.before.lock().expect("whole");
-            before.take_if(|(awaited, _)| Some(*awaited) == kind)
+            before.take_if(|(awaited, others, _)| {
+                let now = Some(*awaited) == kind;
+                let last = *others == 0;
+                *others -= usize::from(now && !last);
+                now && last
+            })
         };
-        if let Some((_, act)) = due {
+        if let Some((_, _, act)) = due {
             act.await;
         }
     }
@@ -122,8 +137,8 @@ async fn the_owner_ends_a_stolen_token_however_hard_it_is_used() {
         }
         let ended = match act {
             "end all sessions" => house.host.end_sessions(ALICE, None).await,
-            "change the password" => house.host.set_password(ALICE, "another horse", Some("MINE"), true).await,
-            _ => house.host.remove_devices(ALICE, &["STOLEN".to_owned()]).await,
+            "change the password" => house.host.set_password(ALICE, 0, "another horse", Some("MINE"), true).await,
+            _ => house.host.remove_devices(ALICE, &["STOLEN".to_owned()], Some(0)).await,
         };
         ended.unwrap_or_else(|error| panic!("{act}: {error}"));
         for thief in thieves {
@@ -144,7 +159,7 @@ async fn a_refresh_at_the_moment_of_a_password_change_gives_a_pair_that_lives() 
     let login = house.login(json!({"device_id": "MINE", "refresh_token": true})).await;
     // The refresh has read the device, and is about to read its user.
     store.before(USER, async move {
-        replica.host.set_password(ALICE, "another horse", Some("MINE"), true).await.expect("changed");
+        replica.host.set_password(ALICE, 0, "another horse", Some("MINE"), true).await.expect("changed");
     });
     let pair = house.refresh(&login["refresh_token"]).await.expect("refreshes");
     assert!(store.before.lock().expect("whole").is_none(), "the password changed in between");
@@ -183,7 +198,7 @@ async fn one_user_who_cannot_be_forgotten_holds_up_nobody_else() {
     let module = matrix_2fa::TwoFactor::new(engine, Arc::clone(&house.host) as Arc<_>, Default::default());
     for user in [ALICE, BOB] {
         house.host.register(user, "correct horse", None).await.expect("registers");
-        house.host.deactivate(user).await.expect("deactivates");
+        house.host.deactivate(user, 0).await.expect("deactivates");
     }
     *store.broken.lock().expect("whole") = Some(ALICE);
     crate::finish_forgetting(&house.host, &module).await.expect_err("alice is out of reach");
