@@ -75,6 +75,9 @@ pub struct LoginContext<'a> {
     /// The user whose first factor the host has verified. `None` for a request that continues a session of ours and brings no first
     /// factor: `auth` alone, or a stage's own type.
     pub user: Option<&'a str>,
+    /// The user's [`login_epoch`](crate::Homeserver::login_epoch), read *before* the host verified that first factor: a password that changes
+    /// while it is checked logs nobody in. Nothing is read from it without a `user`.
+    pub epoch: u64,
     /// The candidate whose password was right, if the request had a password.
     pub candidate: Option<&'a Candidate>,
     /// The client's address.
@@ -121,7 +124,7 @@ pub trait SecondFactor: Send + Sync {
     async fn login(&self, cx: &LoginContext<'_>, body: &Map<String, Value>) -> Result<Proved, ApiError>;
 
     /// Tell us which device a proved login became: one made with a recovery code may for ten minutes, with the password, replace
-    /// authenticators and renew codes.
+    /// authenticators and renew codes. Any other login on that device ends the right.
     async fn logged_in(&self, proved: &Proved, device: &str) -> Result<(), ApiError>;
 
     /// Deletes everything that is kept about a user.
@@ -220,22 +223,19 @@ impl SecondFactor for TwoFactor {
             (None, _) => guard.prove(body.clone()).await,
             (Some(user), None) => {
                 self.engine.expect_factor(user, cx.client).await?;
-                guard.prove_after(user, Stage::Password, body.clone()).await
+                guard.prove_after((user, cx.epoch), Stage::Password, body.clone()).await
             }
             // The password was right only without its tail, so for a user without a factor the field was simply wrong.
             (Some(user), Some(_)) if !self.engine.account(user).await?.is_enrolled() => Err(self.wrong_password()),
-            (Some(user), Some((stage, code))) => {
-                let epoch = self.host.login_epoch(user).await?;
-                guard.with_code(user, epoch, *stage, code, body.clone()).await
-            }
+            (Some(user), Some((stage, code))) => guard.with_code(user, cx.epoch, *stage, code, body.clone()).await,
         }
     }
 
     async fn logged_in(&self, proved: &Proved, device: &str) -> Result<(), ApiError> {
-        if proved.factor == Some(Stage::Recovery) {
-            self.engine.note_recovery_login(&proved.user, device).await?;
-        }
-        Ok(())
+        Ok(match proved.factor {
+            Some(Stage::Recovery) => self.engine.note_recovery_login(&proved.user, device).await?,
+            _ => self.engine.forget_recovery_login(&proved.user, device).await?,
+        })
     }
 
     async fn forget(&self, user: &str) -> Result<(), ApiError> {

@@ -50,8 +50,9 @@
 //! async fn login(host: &MyHost, factor: &dyn SecondFactor, body: Map<String, Value>) -> Result<Value, ApiError> {
 //!     let client = None; // the client's address, if you know it
 //!     let user = body.get("user").and_then(Value::as_str).and_then(|user| host.canonical_user(user));
-//!     let mut right = None;
+//!     let (mut epoch, mut right) = (0, None);
 //!     if let (Some(user), Some(field)) = (&user, body.get("password").and_then(Value::as_str)) {
+//!         epoch = host.login_epoch(user).await?; // first, so that a password which changes while it is checked logs nobody in
 //!         // 1. Every reading of the password field; check them all, so that time tells nothing.
 //!         for candidate in factor.password_candidates(user, field).await? {
 //!             factor.admit(client)?; // 429 for an address that tries too much, before the slow hash
@@ -65,7 +66,7 @@
 //!     }
 //!     // 2. Proved, or the answer to send. Without a password in the body it must continue a session of ours.
 //!     let user = user.as_deref().filter(|_| right.is_some());
-//!     let proved = factor.login(&LoginContext { user, candidate: right.as_ref(), client }, &body).await?;
+//!     let proved = factor.login(&LoginContext { user, epoch, candidate: right.as_ref(), client }, &body).await?;
 //!     // 3. Only now does a token exist.
 //!     let answer = host.create_login(&proved.user, &proved.body, proved.epoch).await?;
 //!     factor.logged_in(&proved, answer["device_id"].as_str().unwrap_or_default()).await?;

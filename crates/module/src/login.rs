@@ -110,7 +110,7 @@ impl Guard<'_> {
     /// Judges a request whose first factor the host has verified itself.
     pub(crate) async fn prove_after(
         &self,
-        user: &str,
+        (user, epoch): (&str, u64),
         first: Stage,
         mut body: Map<String, Value>,
     ) -> Result<Proved, ApiError> {
@@ -125,7 +125,6 @@ impl Guard<'_> {
             return self.enrolled_if_required(proved).await;
         }
         let flows = self.flows(first, user).await?;
-        let epoch = self.module.host.login_epoch(user).await?;
         let proved = self.after_first((user.to_owned(), epoch), first, flows, &auth, body).await?;
         self.enrolled_if_required(proved).await
     }

@@ -49,8 +49,6 @@ pub(crate) use site::Site;
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, routing::get};
-use http::HeaderMap;
-use serde_json::{Value, json};
 
 use crate::{TwoFactor, request::BODY_LIMIT};
 
@@ -82,12 +80,6 @@ impl TwoFactor {
             router = router.nest(&format!("/_matrix/client/{version}"), client_api);
         }
         router.layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(Arc::clone(self))
-    }
-
-    /// How `m.login.sso` names these pages. Clients write it on a button ("Continue with ..."), some below a form for the password alone, so it says
-    /// whose button this is, in the language that the client asks for.
-    pub fn provider(headers: &HeaderMap) -> Value {
-        json!({"id": PROVIDER, "name": words::Words::negotiate(headers).say("provider")})
     }
 
     /// What the pages need to know about themselves. Asked only by handlers of [`Self::pages_router`].

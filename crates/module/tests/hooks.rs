@@ -1,7 +1,13 @@
 //! A host with an interactive auth of its own: proofs are spent once, and good for nothing else than what they were made for.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use matrix_2fa::{
@@ -15,7 +21,9 @@ use serde_json::{Map, Value, json};
 
 const USER: &str = "@alice:example.org";
 
-struct Host;
+/// Its users' epoch.
+#[derive(Default)]
+struct Host(AtomicU64);
 
 #[async_trait]
 impl Homeserver for Host {
@@ -34,12 +42,16 @@ impl Homeserver for Host {
     async fn revoke_other_sessions(&self, _user: &str, _keep: Option<&str>) -> Result<(), HostError> {
         Ok(())
     }
+    async fn login_epoch(&self, _user: &str) -> Result<u64, HostError> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
     async fn create_login(&self, _user: &str, _request: &Map<String, Value>, _epoch: u64) -> Result<Value, HostError> {
         Err(HostError::MissingToken)
     }
 }
 
 struct Bench {
+    host: Arc<Host>,
     module: Arc<TwoFactor>,
     clock: MockClock,
     seed: Seed,
@@ -51,10 +63,11 @@ impl Bench {
         let keys = Keyring::ephemeral(&OsRandom);
         let store = Arc::new(MemoryStore::default());
         let engine = Engine::new(store, keys, Arc::new(clock.clone()), Arc::new(OsRandom), EngineSettings::default());
-        let module = TwoFactor::new(engine, Arc::new(Host), Settings::default());
+        let host = Arc::new(Host::default());
+        let module = TwoFactor::new(engine, Arc::clone(&host) as Arc<_>, Settings::default());
         let from = Origination::default();
         let begun = module.engine().enroll(USER, &from, "token", "phone").await.unwrap().unwrap();
-        let bench = Self { module, clock, seed: begun.seed.clone() };
+        let bench = Self { host, module, clock, seed: begun.seed.clone() };
         let confirmed = bench.module.engine().confirm(USER, &from, "token", &begun.id, &bench.code()).await.unwrap();
         assert!(matches!(confirmed, Confirmed::Yes { .. }), "{confirmed:?}");
         bench.clock.advance(Duration::from_secs(30));
@@ -169,13 +182,13 @@ async fn required_names_the_stages_of_an_enrolled_user_only() {
 async fn a_login_is_proved_only_with_the_code() {
     let bench = Bench::enrolled().await;
     let body = object(json!({"type": "m.login.password", "user": USER, "password": "wonderland", "device_id": "D"}));
-    let after_password = LoginContext { user: Some(USER), candidate: None, client: None };
+    let after_password = LoginContext { user: Some(USER), epoch: 0, candidate: None, client: None };
     let challenge = bench.module.login(&after_password, &body).await.unwrap_err();
     assert_eq!(challenge.body()["completed"], json!(["m.login.password"]));
 
     let session = &challenge.body()["session"];
     let auth = json!({"auth": {"type": "m.login.2fa.totp", "session": session, "token": bench.code()}});
-    let alone = LoginContext { user: None, candidate: None, client: None };
+    let alone = LoginContext { user: None, epoch: 0, candidate: None, client: None };
     let proved = bench.module.login(&alone, &object(auth.clone())).await.unwrap();
     assert_eq!((proved.user.as_str(), &proved.body["device_id"]), (USER, &json!("D")));
     let again = bench.module.login(&alone, &object(auth)).await.unwrap_err();
@@ -186,7 +199,7 @@ async fn a_login_is_proved_only_with_the_code() {
 async fn another_users_session_is_refused_after_ones_own_password() {
     let bench = Bench::enrolled().await;
     let body = object(json!({"type": "m.login.password", "user": USER, "password": "wonderland"}));
-    let alice = LoginContext { user: Some(USER), candidate: None, client: None };
+    let alice = LoginContext { user: Some(USER), epoch: 0, candidate: None, client: None };
     let challenge = bench.module.login(&alice, &body).await.unwrap_err();
     let mut body = body;
     body.insert("auth".to_owned(), json!({"session": challenge.body()["session"]}));
@@ -201,10 +214,36 @@ async fn a_password_field_with_a_code_is_proved_through_its_candidate() {
     let candidates = bench.module.password_candidates(USER, &field).await.unwrap();
     assert_eq!(candidates.len(), 2);
     assert_eq!(candidates[1].password.as_str(), "wonderland");
-    let cx = LoginContext { user: Some(USER), candidate: Some(&candidates[1]), client: None };
+    let cx = LoginContext { user: Some(USER), epoch: 0, candidate: Some(&candidates[1]), client: None };
     assert_eq!(bench.module.login(&cx, &Map::new()).await.unwrap().user, USER);
     let replayed = bench.module.login(&cx, &Map::new()).await.unwrap_err();
     assert_eq!(replayed.status().as_u16(), 403);
     let bob = LoginContext { user: Some("@bob:example.org"), ..cx };
     assert_eq!(bench.module.login(&bob, &Map::new()).await.unwrap_err(), replayed, "bob has no factor: simply wrong");
+}
+
+/// While the host verified the password it was changed; what the host read before decides.
+#[tokio::test]
+async fn r46_a_password_that_changed_while_it_was_checked_logs_nobody_in() {
+    let bench = Bench::enrolled().await;
+    let field = format!("wonderland{}", bench.code());
+    let candidates = bench.module.password_candidates(USER, &field).await.unwrap();
+    let body = object(json!({"type": "m.login.password", "user": USER, "password": "wonderland"}));
+    bench.host.0.store(1, Ordering::Relaxed);
+
+    let before = LoginContext { user: Some(USER), epoch: 0, candidate: None, client: None };
+    let challenge = bench.module.login(&before, &body).await.unwrap_err();
+    let auth = json!({"type": "m.login.2fa.totp", "session": challenge.body()["session"], "token": bench.code()});
+    let alone = LoginContext { user: None, ..before.clone() };
+    let refused = bench.module.login(&alone, &object(json!({"auth": auth}))).await.unwrap_err();
+    assert_eq!(refused.status().as_u16(), 400, "{refused:?}");
+
+    let with_code = LoginContext { candidate: Some(&candidates[1]), ..before.clone() };
+    assert_eq!(bench.module.login(&with_code, &Map::new()).await.unwrap_err().status().as_u16(), 403);
+    let bob = LoginContext { user: Some("@bob:example.org"), ..before.clone() };
+    assert_eq!(bench.module.login(&bob, &body).await.unwrap().epoch, 0, "the host refuses it");
+
+    // Nothing was spent on it.
+    let now = LoginContext { epoch: 1, ..with_code };
+    assert_eq!(bench.module.login(&now, &Map::new()).await.unwrap().user, USER);
 }

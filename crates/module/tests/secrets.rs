@@ -57,7 +57,7 @@ async fn r60_debug_of_what_the_module_hands_out() {
     let candidates = two_factor.password_candidates("alice", "wonderland 123456").await.unwrap();
     assert_eq!(format!("{candidates:?}"), "[Candidate { has_code: false, .. }, Candidate { has_code: true, .. }]");
     let body = object(json!({"type": "m.login.password", "user": "alice", "password": "wonderland"}));
-    let cx = LoginContext { user: Some("alice"), candidate: candidates.first(), client: None };
+    let cx = LoginContext { user: Some("alice"), epoch: 0, candidate: candidates.first(), client: None };
     let proved = two_factor.login(&cx, &body).await.unwrap();
     assert_eq!(format!("{proved:?}"), r#"Proved { user: "alice", factor: None, .. }"#);
     let operation = Operation::new("account/password");

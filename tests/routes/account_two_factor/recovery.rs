@@ -1,8 +1,8 @@
 //! `POST account/two-factor/recovery`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Needs, PASSWORD, R0, RECOVERY, Server, TOTP, UNSTABLE, auth, recovery_codes, stage};
+use crate::harness::{Needs, PASSWORD, R0, RECOVERY, Server, TOTP, UNSTABLE, auth, recovery_codes, stage, with};
 
 const PATH: &str = "account/two-factor/recovery";
 
@@ -117,4 +117,28 @@ fn r30_a_recovery_login_may_replace_the_authenticator_and_nothing_else() {
     back.with_password("DELETE", &lost, &json!({})).is(200);
     user.login_with(user.totp()).wrong_code();
     user.login_with(stage(TOTP, &phone.code())).access_token();
+}
+
+/// The id of a device is no secret: whoever logs in with it by another factor has none of the right.
+#[test]
+fn r30_another_login_on_the_device_has_no_recovery_right() {
+    let user = Server::start().enrolled_user();
+    for separate in [true, false] {
+        let body = with(&user.password_stage(), &json!({ "device_id": "PHONE" }));
+        let log_in = |factor: Value| {
+            let session = user.server.post("login", &body).completed(&[PASSWORD]).session();
+            user.server.post("login", &auth(&body, &session, &factor)).is(200)
+        };
+        log_in(user.recovery_stage(usize::from(separate)));
+        let other = match separate {
+            true => user.with_login(&log_in(user.totp())),
+            false => {
+                let field = format!("{} {}", user.password, user.phone.code());
+                user.with_login(&user.server.post("login", &with(&body, &json!({ "password": field }))).is(200))
+            }
+        };
+        assert_eq!(other.device, "PHONE");
+        other.with_password("POST", PATH, &json!({})).completed(&[PASSWORD]);
+        other.with_password("POST", "account/two-factor/totp", &json!({})).completed(&[PASSWORD]);
+    }
 }

@@ -66,7 +66,12 @@ impl Guard<'_> {
         let joins = may_join && self.makes_logins && last.stage == Stage::Totp;
         let prepared = if joins { host.prepare_login(last.user, &for_the_host(last.body)).await } else { Ok(None) };
         let (epoch, plan) = match prepared {
-            Ok(Some(PreparedLogin { epoch, changes, answer })) => (epoch, Plan::Joins { changes, answer }),
+            Ok(Some(PreparedLogin { epoch, mut changes, answer })) => {
+                // The right of a recovery login is not handed on with its device.
+                let device = answer.get("device_id").and_then(Value::as_str);
+                changes.extend(device.map(|device| self.module.engine.no_recovery_login(last.user, device)));
+                (epoch, Plan::Joins { changes, answer })
+            }
             Ok(None) => (host.login_epoch(last.user).await?, Plan::Follows),
             Err(error @ HostError::Refused { .. }) => (host.login_epoch(last.user).await?, Plan::Refused(error)),
             Err(error) => return Err(error.into()),

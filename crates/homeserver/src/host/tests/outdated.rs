@@ -194,3 +194,30 @@ async fn r46_a_change_of_the_password_rests_on_the_password_that_was_checked() {
     assert!(!replicas.store.is_waiting());
     assert!(replicas.password_is("another horse").await && !replicas.password_is("of the thief").await);
 }
+
+/// Sixteen enrollments beside a deactivation left a sealed secret of somebody who was gone, each time.
+#[tokio::test]
+async fn r39_an_enrollment_in_flight_leaves_nothing_of_a_deactivated_user() {
+    let replicas = Replicas::open().await;
+    let (owner, thief) = replicas.register().await;
+    let app = replicas.other.clone();
+    replicas.store.before_commit(async move {
+        post(&app, "account/deactivate", &owner, &json!({"auth": password_stage()})).await.is(200);
+    });
+    let body = json!({"auth": password_stage()});
+    let refused = post(&replicas.one, "account/two-factor/totp", &thief, &body).await.is(403);
+    assert!(!replicas.store.is_waiting() && refused.1.get("seed").is_none(), "{refused:?}");
+    assert_eq!(replicas.engine.account(ALICE).await.expect("memory"), matrix_2fa_core::Account::default());
+}
+
+/// Who was deactivated and whose name is read afterwards has no number of before.
+#[tokio::test]
+async fn r39_a_deactivation_outdates_what_was_proved_like_any_end_of_all_sessions() {
+    let house = house().await;
+    for epoch in 0..3 {
+        house.host.end_sessions(ALICE, None).await.expect("ends");
+        assert_eq!(house.host.login_epoch(ALICE).await.expect("memory"), epoch + 1);
+    }
+    house.host.deactivate(ALICE, 3).await.expect("deactivates");
+    assert_eq!(house.host.login_epoch(ALICE).await.expect("memory"), 4);
+}
