@@ -1,6 +1,7 @@
 //! `matrix-2fa gateway` before an upstream that gives a token to anybody for anything, and before others that no homeserver would be:
 //! what reaches them, and what of theirs reaches a client.
 
+mod ages;
 mod heads;
 mod kills;
 mod mangled;

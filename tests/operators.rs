@@ -5,6 +5,7 @@
 //! * [`backup`] a file of a running server, and what comes back from it
 //! * [`check`] what it says of the servers that ours needs
 //! * [`events`] the audit log, and what is done to it
+//! * [`kept`] what an earlier version wrote
 //! * [`many`] a hundred thousand users
 //! * [`moving`] everybody to another server, and from lists
 //! * [`notices`] mail, with a real mail server that comes and goes
@@ -15,6 +16,7 @@ mod admin;
 mod backup;
 mod check;
 mod events;
+mod kept;
 mod keys;
 mod many;
 mod moving;

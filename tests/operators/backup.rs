@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use serde_json::json;
+
 use super::{SERVE, does, refuses};
 use crate::harness::{Needs, RECOVERY, STEP_MS, Server, stage};
 
@@ -76,6 +78,30 @@ fn a_backup_of_a_busy_server_is_whole() {
     server.advance(4 * STEP_MS);
     person.login_with(stage(RECOVERY, &person.recovery[5])).wrong_code();
     person.login_with(person.totp()).access_token();
+}
+
+/// The files below the store keep old bytes until their place is written anew. A backup and its restore leave them behind.
+#[test]
+fn r39_what_a_deactivated_user_left_in_old_segments_is_gone_from_a_restored_store() {
+    let Some(server) = Server::start_with(Needs::Process) else { return };
+    let person = server.enrolled_user();
+    let path = format!("account/two-factor/authenticators/{}", person.authenticator);
+    // It stands in one value with the sealed seed and the hashed codes.
+    person.send("PUT", &path, &json!({ "name": "marker-of-the-account" })).is(200);
+    let store = server.data_folder().join("store");
+    let marked = || {
+        let files = fs::read_dir(&store).unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file());
+        let found = |bytes: Vec<u8>| bytes.windows(21).any(|window| window == b"marker-of-the-account");
+        files.map(|file| fs::read(file).unwrap()).any(found)
+    };
+    person.prove("POST", "account/deactivate", &json!({})).is(200);
+    server.terminate();
+    assert!(marked(), "the search finds what is left behind");
+    let file = server.data_folder().join("../backup");
+    does(&server, &["backup", file.to_str().unwrap()]);
+    fs::remove_dir_all(&store).unwrap();
+    does(&server, &["restore", file.to_str().unwrap()]);
+    assert!(!marked(), "nothing of the account is in the new files");
 }
 
 #[test]

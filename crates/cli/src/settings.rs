@@ -93,6 +93,7 @@ pub struct Settings {
     pub upstream_timeout: u64,
     #[serde(default)]
     pub upstream_admin_token_file: Option<PathBuf>,
+    pub upstream_session_lifetime: Lifetime,
     pub open_admin_api: bool,
     pub open_oauth: bool,
     pub pages_in_login: bool,
@@ -258,6 +259,7 @@ impl Settings {
                 Some(file) => Some(AdminToken::new(read_token("upstream_admin_token_file", file)?)),
                 None => None,
             },
+            session_lifetime: self.upstream_session_lifetime.0,
         })
     }
 

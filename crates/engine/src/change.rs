@@ -9,6 +9,7 @@ use matrix_2fa_store::{Expected, RecordChange};
 use crate::{
     Engine, EngineError, Origination,
     hashing::Place,
+    logins::LOGIN_SEEN,
     notices::{NOTICE, told::TOLD, unfinished::UNFINISHED},
     page_sessions::PAGE_SESSION,
     tickets::{LOGIN_TOKEN, PROOF, RECOVERY_LOGIN},
@@ -103,8 +104,11 @@ impl Engine {
         let cx = self.context(user, from);
         let mut records = self.session_deletions(user).await?;
         records.extend(
-            self.ticket_deletions(user, &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION, NOTICE, TOLD, UNFINISHED])
-                .await?,
+            self.ticket_deletions(
+                user,
+                &[LOGIN_TOKEN, PROOF, RECOVERY_LOGIN, PAGE_SESSION, NOTICE, TOLD, UNFINISHED, LOGIN_SEEN],
+            )
+            .await?,
         );
         self.transact(user, |account| Ok((account.forget(&cx), records.clone()))).await
     }

@@ -18,6 +18,7 @@ mod gate;
 pub mod hashing;
 pub mod issue;
 pub mod keyring;
+mod logins;
 pub mod moving;
 pub mod notices;
 pub mod numbers;

@@ -98,7 +98,7 @@ impl Engine {
             user: Some(user.to_owned()),
             expires_at: Some(expires_at),
         };
-        let records = vec![RecordChange::put(RECOVERY_LOGIN, recovery_login_key(user, device), Expected::Any, next)];
+        let records = vec![RecordChange::put(RECOVERY_LOGIN, device_key(user, device), Expected::Any, next)];
         match self.store.commit(Commit { records, ..Commit::default() }).await? {
             Committed::Done => Ok(()),
             Committed::Conflict => Err(EngineError::Contended),
@@ -107,7 +107,7 @@ impl Engine {
 
     /// Did this device log in with a recovery code within the last ten minutes?
     pub async fn is_recovery_login(&self, user: &str, device: &str) -> Result<bool, EngineError> {
-        let Some(record) = self.store.record(RECOVERY_LOGIN, &recovery_login_key(user, device)).await? else {
+        let Some(record) = self.store.record(RECOVERY_LOGIN, &device_key(user, device)).await? else {
             return Ok(false);
         };
         let expires_at: Timestamp = codec::decode("recovery login", &record.bytes)?;
@@ -130,6 +130,7 @@ impl Engine {
     }
 }
 
-fn recovery_login_key(user: &str, device: &str) -> String {
+/// The key of a record for one device of a user.
+pub(crate) fn device_key(user: &str, device: &str) -> String {
     format!("{} {user} {device}", user.len())
 }

@@ -8,6 +8,7 @@
 //!    ([`sealed`](crate::sealed)).
 
 mod administration;
+mod ages;
 mod checks;
 mod leftovers;
 mod probe;
@@ -36,6 +37,7 @@ use crate::{
     upstream::{Upstream, UpstreamError},
 };
 
+use ages::Ages;
 use checks::Checks;
 pub(crate) use checks::Running;
 use leftovers::Leftovers;
@@ -62,6 +64,7 @@ pub struct UpstreamHomeserver {
     turns: Turns,
     pub(crate) checks: Checks,
     leftovers: Leftovers,
+    ages: Ages,
     /// How the upstream answered a wrong password lately.
     refusal: Mutex<Option<Answer>>,
 }
@@ -118,6 +121,7 @@ impl UpstreamHomeserver {
         let folder = settings.checks.clone();
         let checks = Checks::open(upstream.clone(), folder.clone(), engine.clone());
         let checks = checks.map_err(|source| GatewayError::Folder { folder, source })?;
+        let ages = Ages { engine: engine.clone(), lifetime: settings.session_lifetime };
         Ok(Self {
             upstream,
             settings,
@@ -127,6 +131,7 @@ impl UpstreamHomeserver {
             turns: Turns::default(),
             checks,
             leftovers: Leftovers::default(),
+            ages,
             refusal: Mutex::default(),
         })
     }
@@ -238,6 +243,7 @@ impl Homeserver for UpstreamHomeserver {
             self.upstream.log_out(&login.token).await;
             return Err(unavailable(Unexpected { what: "login, for another user,", status: answer.status.as_u16() }));
         }
+        self.begins_anew(user, answer.string("device_id")).await;
         let mut body = answer.body.unwrap_or_default();
         amend::well_known(&mut body, self.settings.public_base_url.as_deref());
         Ok(body.into())

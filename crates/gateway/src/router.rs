@@ -172,7 +172,7 @@ impl Gateway {
 
     /// Passed on as it is, for whoever may do anything without a second factor.
     pub(crate) async fn stream(&self, request: Request) -> Result<Response, ApiError> {
-        if self.asks_everybody() {
+        if self.looks_at_tokens() {
             let (parts, body) = request.into_parts();
             scope::of(client_address(&parts), self.admit(&parts)).await?;
             return Ok(with_cors(self.pass(Request::from_parts(parts, body)).await?).await);

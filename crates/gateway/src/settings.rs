@@ -19,6 +19,8 @@ pub struct GatewaySettings {
     pub checks: std::path::PathBuf,
     /// An access token of an administrator of the upstream, if it has Synapse's admin API: mail addresses and server notices are there.
     pub admin_token: Option<AdminToken>,
+    /// A login ends so long after it was first seen; `None`: never, by us.
+    pub session_lifetime: Option<std::time::Duration>,
 }
 
 /// An access token that rules the upstream. It never shows itself.

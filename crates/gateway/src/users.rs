@@ -1,5 +1,5 @@
 //! Whose access token is this? Remembered for a minute at most, under a keyed digest, for requests that need no fresher answer: the policy
-//! `required` asks it of every request.
+//! `required` asks it of every request, and so does an age at which logins end.
 
 use std::{
     collections::HashMap,
@@ -8,6 +8,7 @@ use std::{
 };
 
 use matrix_2fa::{TwoFactor, homeserver::Requester};
+use matrix_2fa_core::Timestamp;
 
 /// A token that was ended past the gateway is believed for so long.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -15,17 +16,25 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// Past so many, those that are too old go first, and then all.
 const MOST: usize = 100_000;
 
+/// What is remembered of a token.
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) requester: Requester,
+    /// When its login ends, if it does.
+    pub(crate) ends: Option<Timestamp>,
+}
+
 #[derive(Default)]
-pub(crate) struct Users(Mutex<HashMap<[u8; 32], (Requester, Duration)>>);
+pub(crate) struct Users(Mutex<HashMap<[u8; 32], (Known, Duration)>>);
 
 impl Users {
-    pub(crate) fn recall(&self, module: &TwoFactor, token: &str) -> Option<Requester> {
+    pub(crate) fn recall(&self, module: &TwoFactor, token: &str) -> Option<Known> {
         let now = module.engine().clock().elapsed();
-        let (requester, since) = self.lock().get(&module.engine().token_digest(token)).cloned()?;
-        (now.saturating_sub(since) < LIFETIME).then_some(requester)
+        let (known, since) = self.lock().get(&module.engine().token_digest(token)).cloned()?;
+        (now.saturating_sub(since) < LIFETIME).then_some(known)
     }
 
-    pub(crate) fn keep(&self, module: &TwoFactor, token: &str, requester: Requester) {
+    pub(crate) fn keep(&self, module: &TwoFactor, token: &str, known: Known) {
         let now = module.engine().clock().elapsed();
         let mut users = self.lock();
         if users.len() >= MOST {
@@ -34,7 +43,7 @@ impl Users {
         if users.len() >= MOST {
             users.clear();
         }
-        users.insert(module.engine().token_digest(token), (requester, now));
+        users.insert(module.engine().token_digest(token), (known, now));
     }
 
     pub(crate) fn forget(&self, module: &TwoFactor, token: &str) {
@@ -42,10 +51,10 @@ impl Users {
     }
 
     pub(crate) fn forget_user(&self, user: &str) {
-        self.lock().retain(|_, (requester, _)| requester.user != user);
+        self.lock().retain(|_, (known, _)| known.requester.user != user);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Requester, Duration)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Known, Duration)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

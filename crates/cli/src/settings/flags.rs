@@ -69,6 +69,11 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_admin_token_file: Option<PathBuf>,
 
+    /// Log a device out at the homeserver behind the gateway so long after its login was first seen here, for example 30d [default: never]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_session_lifetime: Option<String>,
+
     /// Let the administration of the homeserver behind the gateway through (/_synapse/admin and the like) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -363,6 +368,7 @@ impl Flags {
             upstream: None,
             upstream_timeout: Some(300),
             upstream_admin_token_file: None,
+            upstream_session_lifetime: Some("never".to_owned()),
             open_admin_api: Some(false),
             open_oauth: Some(false),
             pages_in_login: Some(true),

@@ -57,6 +57,9 @@ impl Login {
             self.judge(&answer).await?;
             answer
         };
+        if let Some(user) = Made::of(&answer).and_then(|made| made.user) {
+            self.gateway.host.begins_anew(&user, answer.string("device_id")).await;
+        }
         let Answer { status, headers, bytes, body } = answer;
         match body {
             Some(mut body) if body.contains_key("well_known") => {
