@@ -10,9 +10,9 @@ use matrix_2fa_engine::{
     Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom,
     change::Disable,
     enroll::Confirmed,
-    page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose, Seen},
+    page_sessions::{PageSession, PageState, Purpose, Seen},
 };
-use matrix_2fa_store::MemoryStore;
+use matrix_2fa_store::{Commit, Committed, MemoryStore};
 
 const USER: &str = "@alice:example.org";
 
@@ -53,7 +53,7 @@ impl Bench {
 
     /// The same, in a browser that is known or not.
     async fn gives_the_password(&self, client: u32, known: bool) -> PageSession {
-        let fresh = self.engine.open_page_session(Purpose::SignIn, ACCOUNT_LIFETIME).await.unwrap();
+        let fresh = self.engine.open_page_session(Purpose::SignIn).await.unwrap();
         let next = PageState {
             user: Some(USER.to_owned()),
             proved_at: Some(self.clock.now()),
@@ -205,4 +205,31 @@ async fn who_has_no_factor_manages_in_sixteen_places_at_most() {
         live += usize::from(bench.lives(session).await);
     }
     assert_eq!(live, 16);
+}
+
+/// The clock was set back an hour: a token of thirty seconds, a proof and a visit were good until it had caught up.
+#[tokio::test]
+async fn r68_a_clock_set_back_lengthens_no_page_session_and_no_token() {
+    let bench = Bench::new();
+    let hour = Duration::from_secs(60 * 60);
+    let made = bench.clock.now();
+    let tokens = [
+        bench.engine.issue_login_token(USER, None, 0, Duration::from_secs(30)).await.unwrap(),
+        bench.engine.issue_login_token(USER, None, 0, Duration::from_secs(30)).await.unwrap(),
+    ];
+    let proofs = vec![bench.engine.proof(USER, b"one").unwrap(), bench.engine.proof(USER, b"other").unwrap()];
+    let commit = Commit { records: proofs, ..Commit::default() };
+    assert_eq!(bench.engine.store().commit(commit).await.unwrap(), Committed::Done);
+    let (visit, account) = (bench.knows_the_password(1).await, bench.manages(2).await);
+    bench.clock.jump(Timestamp::from_millis(made.as_millis() - 2 * u64::try_from(hour.as_millis()).unwrap()));
+    assert_eq!(bench.engine.take_login_token(&tokens[0]).await.unwrap(), None);
+    assert!(!bench.engine.take_proof(b"one").await.unwrap());
+    assert!(bench.engine.page_session(&visit.id).await.unwrap().is_none());
+    assert!(bench.engine.page_session(&account.id).await.unwrap().is_none());
+    // In their time they are good.
+    bench.clock.jump(made);
+    assert!(bench.engine.take_login_token(&tokens[1]).await.unwrap().is_some());
+    assert!(bench.engine.take_proof(b"other").await.unwrap());
+    assert!(bench.engine.page_session(&visit.id).await.unwrap().is_some());
+    assert!(bench.engine.page_session(&account.id).await.unwrap().is_some());
 }

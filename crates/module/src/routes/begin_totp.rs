@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 
 use super::views;
 use crate::{
-    ApiError, TwoFactor, qr,
+    ApiError, TwoFactor,
+    limits::Lasting,
+    qr,
     request::{query_value, string},
     router::Caller,
     uia::Access,
@@ -55,8 +57,9 @@ pub(super) async fn begin(
     proof: Proof,
     name: &str,
 ) -> Result<Enrollment, ApiError> {
-    let from = caller.origination("enroll", proof);
-    Ok(module.engine().enroll(&caller.requester.user, &from, &caller.token, name).await??)
+    let (user, from) = (&caller.requester.user, caller.origination("enroll", proof));
+    module.admit_lasting(Lasting::Enrollment, user, from.client)?;
+    Ok(module.engine().enroll(user, &from, &caller.token, name).await??)
 }
 
 /// The name of the new authenticator.
