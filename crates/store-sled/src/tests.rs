@@ -138,10 +138,9 @@ async fn r22_the_last_events_are_read_without_the_first_ones() {
         assert_eq!(store.commit(Commit { events: vec![at(ms)], ..Commit::default() }).await.unwrap(), Committed::Done);
     }
     // The block of the first events is lost: who reads it hears of it, and who needs the last ones does not come that far.
-    let first = crate::keys::events(1);
     let shared = store.slot.shared().unwrap();
-    assert!(shared.get(&first).unwrap().is_some());
-    shared.overlay_mut().apply(vec![(first.as_slice().into(), None)], 0);
+    let [(first, _)] = shared.range(&crate::overlay::prefixed(crate::keys::EVENTS), 1).unwrap().try_into().unwrap();
+    shared.overlay_mut().apply(vec![(first, None)], 0);
     assert_eq!(store.events("@a:b", Timestamp::default(), 30).await.unwrap(), (270..300).map(at).collect::<Vec<_>>());
     assert!(matches!(store.events("@a:b", Timestamp::default(), 300).await, Err(StoreError::Corrupt { .. })));
 }

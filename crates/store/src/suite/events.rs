@@ -51,9 +51,10 @@ pub async fn the_newest_of_many_events_are_found(store: Arc<dyn Store>) {
         done(&*store, log(chunk.iter().map(|id| event("@a:b", ms, id)))).await;
         done(&*store, log([event("@c:d", ms, "other")])).await;
     }
-    assert_eq!(event_ids(&*store, "@a:b", 0, 30).await, ids[4970..]);
-    assert_eq!(event_ids(&*store, "@a:b", 28, 300).await, ids[4700..]);
-    assert_eq!(event_ids(&*store, "@a:b", 29, usize::MAX).await, ids[4750..], "fewer than might be");
+    let last = |n| ids.split_at(ids.len() - n).1;
+    assert_eq!(event_ids(&*store, "@a:b", 0, 30).await, last(30));
+    assert_eq!(event_ids(&*store, "@a:b", 28, 300).await, last(300));
+    assert_eq!(event_ids(&*store, "@a:b", 29, usize::MAX).await, last(250), "fewer than might be");
     assert_eq!(event_ids(&*store, "@a:b", 0, usize::MAX).await, ids);
 }
 
