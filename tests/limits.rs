@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Enrolled, MINUTE_MS, Needs, PASSWORD, Request, Server, TOKEN, TOTP, auth, stage};
+use crate::harness::{
+    Answer, Browser, Enrolled, MINUTE_MS, Needs, PASSWORD, Request, Server, TOKEN, TOTP, auth, stage,
+};
 
 const ATTACKER: &str = "198.51.100.1";
 const OWNER: &str = "203.0.113.7";
@@ -94,6 +96,35 @@ fn r20_a_thousand_wrong_passwords_keep_nobody_out() {
     assert_eq!(evaluated, 4 * 60, "the others were answered before the hash");
     let session = login(&server, OWNER, &user.password_stage()).completed(&[PASSWORD]).session();
     login(&server, OWNER, &auth(&json!({}), &session, &user.totp())).access_token();
+}
+
+/// One connection of somebody with a factor, or with a stolen token, made 600 events a second, and every event is kept. The suite's address is
+/// that of a hidden client: only the limit of the user is between.
+#[test]
+fn r22_names_and_enrollments_are_no_way_to_fill_the_audit() {
+    let Some(server) = Server::start_with(Needs::Clock) else { return };
+    let user = server.enrolled_user();
+    let path = format!("account/two-factor/authenticators/{}", user.authenticator);
+    let rename = |n: usize| user.send("PUT", &path, &json!({ "name": format!("n{n}") }));
+    let named = (0..100).map(rename).position(|answer| answer.status != 200).expect("a limit");
+    assert!(named >= 30, "{named}");
+    rename(200).throttled();
+    assert!(!user.status().to_string().contains("n200"));
+    // Nobody is kept from anything else by it, and not for ever.
+    user.login_with(user.totp()).access_token();
+    server.advance(MINUTE_MS);
+    rename(300).is(200);
+    // The same on the page, for secrets that nobody confirms.
+    let plain = server.user();
+    let browser = Browser::new(&server);
+    let page = browser.open("/_matrix-2fa/account");
+    browser.submit(&page, &[("user", &plain.name), ("password", &plain.password)]).says(200, "Off: your password");
+    let add = "/_matrix-2fa/account/add";
+    let page = browser.open(add);
+    let begin = || browser.submit_to(&page, add, &[("name", "phone")]).status;
+    let begun = (0..100).map(|_| begin()).position(|status| status != 200).expect("a limit");
+    assert!(begun >= 30, "{begun}");
+    assert_eq!(begin(), 429);
 }
 
 /// Each door answers 429 to the address that has tried enough, even with everything right; the other limit, that of the account, is

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::does;
-use crate::harness::{Enrolled, MINUTE_MS, MailServer, Needs, STEP_MS, Server, User};
+use crate::harness::{Browser, Enrolled, MINUTE_MS, MailServer, Needs, STEP_MS, Server, User};
 
 fn server(mail_server: &str, addresses: &str) -> Option<Server> {
     Server::start_with(Needs::Settings(&[
@@ -127,6 +127,33 @@ fn r62_a_right_password_without_a_code_is_told_after_three_minutes() {
     let told = mail.next();
     assert_eq!(told["subject"], "Your password was entered, but no code (Example)");
     assert!(told["text"].as_str().unwrap().contains("127.0.0.9"), "{told:#}");
+}
+
+/// Whatever page the password is typed on, too.
+#[test]
+fn r62_a_right_password_on_a_page_is_told_too() {
+    let mail = MailServer::start();
+    let Some(server) = over(&mail) else { return };
+    let user = server.user();
+    let second = user.second_device();
+    let user = user.enroll();
+    mail.next();
+    let told = || {
+        // Longer than somebody is not told again.
+        server.advance(61 * MINUTE_MS);
+        assert_eq!(mail.next()["subject"], "Your password was entered, but no code (Example)");
+    };
+    // The sign-in page.
+    let thief = Browser::new(&server);
+    let page = thief.open("/_matrix/client/v3/login/sso/redirect?redirectUrl=https%3A%2F%2Fapp.example.org%2F");
+    thief.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Enter your code");
+    told();
+    // The page that confirms.
+    let operation = format!("devices/{}", second.device);
+    let session = user.open("DELETE", &operation, &json!({})).session();
+    let page = thief.open(&format!("/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}"));
+    thief.submit(&page, &[("password", &user.password)]).says(403, "That code did not work");
+    told();
 }
 
 #[test]

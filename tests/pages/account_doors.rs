@@ -86,6 +86,45 @@ fn r53_turning_everything_off_anywhere_else_ends_the_session() {
     browser.open(HOME).says(200, "to manage two-factor authentication");
 }
 
+/// A stolen access token may rename, and must not keep the owner from signing in, from their factors and from a change that waits for a page.
+#[test]
+fn r53_a_name_that_was_changed_elsewhere_ends_nothing() {
+    let Some(server) = Server::start_with(Needs::Clock) else { return };
+    let user = server.user();
+    let second = user.second_device();
+    let user = user.enroll();
+    let rename = |name: &str| {
+        let path = format!("account/two-factor/authenticators/{}", user.authenticator);
+        server.advance(1);
+        user.send("PUT", &path, &json!({ "name": name })).is(200);
+    };
+    // The account page goes on, and its changes too.
+    let (browser, _) = signed_in(&server, &user);
+    let page = browser.open(&at("recovery"));
+    rename("first");
+    browser.open(HOME).says(200, "On: signing in needs");
+    browser.submit(&page, &[]).says(200, "They are shown only now");
+    // A sign-in between the code and its end.
+    let visitor = Browser::new(&server);
+    let page = visitor.open(&super::redirect_url::start("https://app.example.org/"));
+    let page = visitor.submit(&page, &[("user", &user.name), ("password", &user.password)]);
+    server.advance(MINUTE_MS);
+    let page = visitor.submit(&page, &[("code", &user.phone.code())]).says(200, "Continue to");
+    rename("second");
+    let location = visitor.get(&page.after("class=\"button\" href=\"")).location().expect("a target");
+    assert!(location.contains("loginToken="), "{location}");
+    // And what an app asked for and a page confirmed.
+    let operation = format!("devices/{}", second.device);
+    let session = user.open("DELETE", &operation, &json!({})).session();
+    server.advance(MINUTE_MS);
+    let confirming = Browser::new(&server);
+    let page = confirming.open(&format!("/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}"));
+    let both = [("password", user.password.as_str()), ("code", &user.phone.code())];
+    confirming.submit(&page, &both).says(200, "data-auth-done");
+    rename("third");
+    user.send("DELETE", &operation, &json!({ "auth": { "session": session } })).is(200);
+}
+
 #[test]
 fn r53_logging_out_everywhere_ends_the_session() {
     let server = Server::start();

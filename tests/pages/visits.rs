@@ -1,5 +1,7 @@
 //! Sessions of the pages among each other: who pushes whom out, what a browser keeps, and the limit of an address.
 
+use serde_json::json;
+
 use super::{
     account::{HOME, at, signed_in, with_code, with_password},
     redirect_url::start,
@@ -109,6 +111,35 @@ fn r53_an_account_session_does_not_come_back_as_a_visit() {
     browser.open(HOME).says(200, "On: signing in needs");
 }
 
+/// A sign-in that waited for its last click, and one that waited for new recovery codes, went on after everybody was logged out: the second
+/// showed ten codes of the account to whoever had its cookie.
+#[test]
+fn r53_logging_out_everywhere_ends_a_visit() {
+    let server = Server::start();
+    let user = server.enrolled_user();
+    let knows = Browser::new(&server);
+    let page = knows.open(&start(CLIENT));
+    let code = knows.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Enter your code");
+    let waits = Browser::new(&server);
+    let page = waits.open(&start(CLIENT));
+    let page = waits.submit(&page, &[("user", &user.name), ("password", &user.password)]);
+    let last = waits.submit(&page, &[("code", &user.phone.code())]).says(200, "Continue to");
+    for used in 0..9 {
+        with_code(&server, &user, &user.recovery[used]);
+    }
+    let (renews, page) = with_password(&server, &user);
+    let renewal = renews.submit(&page, &[("code", &user.recovery[9])]).says(200, "No recovery code is left");
+    user.post("logout/all", &json!({})).is(200);
+    renews.submit(&renewal, &[]).says(400, "This page is over");
+    waits.open(&last.path).says(400, "This page is over");
+    waits.get(&last.after("class=\"button\" href=\"")).says(400, "This page is over");
+    // Nobody types a code for what is over.
+    knows.open(&code.path).says(400, "This page is over");
+    let back = user.with_login(&user.login_with(user.totp()).is(200));
+    let status = back.get("account/two-factor").is(200);
+    assert_eq!(status["providers"]["m.login.2fa.recovery"]["remaining"], 0, "{status}");
+}
+
 /// The codes are gone: whoever signs in next makes new ones before anything else, and is not locked out by a lost phone.
 #[test]
 fn r44_who_spent_the_last_code_makes_new_ones_on_the_way_in() {
@@ -161,8 +192,32 @@ fn r22_the_doors_of_the_pages_have_the_limit_of_the_address() {
     assert!(statuses.any(|status| status == 429));
     let busy = attacker.submit(&page, &[("user", "nobody"), ("password", "wrong")]).says(429, "Too much at once");
     assert!(busy.headers.get("retry-after").is_some());
-    attacker.get(&start(CLIENT)).says(429, "Too much at once");
+    attacker.open(&start(CLIENT)).says(200, "Sign in");
     browser.submit_to(&setup, &at("confirm"), &[("code", "000000")]).says(429, "Too much at once");
     // Somebody else is not held up.
     gives_the_password(&server, "192.0.2.8", &user);
+}
+
+/// A page that one person has open made their whole office wait, with sixty pictures.
+#[test]
+fn r22_what_another_site_loads_costs_an_address_no_try() {
+    let settings = [("MATRIX_2FA_TRUSTED_PROXIES", "127.0.0.1"), ("MATRIX_2FA_ADDRESS_TRIES", "12")];
+    let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
+    let user = server.user();
+    let mut victim = browser_at(&server, OWNER);
+    for (dest, status) in [("image", 403), ("iframe", 403)] {
+        victim.headers.truncate(1);
+        victim.headers.extend([("sec-fetch-site", "cross-site".to_owned()), ("sec-fetch-dest", dest.to_owned())]);
+        for path in [start(CLIENT).as_str(), HOME] {
+            assert!((0..10).all(|_| victim.get(path).status == status), "{dest} {path}");
+        }
+    }
+    // Links that are followed, or windows that are opened, have a limit of their own.
+    victim.headers.truncate(1);
+    victim.headers.extend([("sec-fetch-site", "cross-site".to_owned()), ("sec-fetch-dest", "document".to_owned())]);
+    let page = victim.open(&start(CLIENT)).says(200, "Sign in");
+    let statuses: Vec<u16> = (0..30).map(|_| victim.get(&start(CLIENT)).status).collect();
+    assert!(statuses.contains(&429), "{statuses:?}");
+    victim.headers.truncate(1);
+    victim.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Continue to");
 }

@@ -207,7 +207,7 @@ impl Account {
         self.enabled_at
     }
 
-    /// When the set of factors last changed. Every change has a moment of its own.
+    /// When the set of factors last changed; what they are called is no part of it. Every change has a moment of its own.
     pub fn changed_at(&self) -> Option<Timestamp> {
         self.changed_at
     }

@@ -25,7 +25,7 @@ pub struct Budget {
     /// Wrong codes in [`WINDOW`] after which none is evaluated until the oldest of them is that old: what bounds guessing where nothing
     /// locks (RFC 4226 section 6). `None`: the lock or the length of a code is the bound.
     pub in_window: Option<u32>,
-    /// Tries a minute that clients without a recent wrong code of their own get while the account waits: whoever knows the password
+    /// Tries a minute that clients without a recent wrong code of their own network get while the account waits: whoever knows the password
     /// cannot crowd out the owner. 0: the wait is everybody's.
     pub newcomers: usize,
 }
@@ -70,17 +70,31 @@ pub const RECOVERY: Budget = Budget {
     newcomers: 20,
 };
 
-/// Wrong codes that a budget without a lock remembers.
+/// Wrong codes that a budget without a lock remembers, at least: those of an hour in which newcomers took every place are all remembered, or
+/// whoever has enough addresses would be a newcomer again and again.
 const REMEMBERED: usize = 64;
 
 /// And at most after two were joined, whatever the other said.
 const JOINED: usize = 1000;
 
 /// A keyed, shortened digest of a client address: enough to forgive the owner's own typing errors, useless to learn an address. The
-/// default, 0, is a client whose address is not known; nothing is forgiven to it.
+/// default, 0, is a client whose address is not known; nothing is forgiven to it. The upper half stands for the network that it is in, of which
+/// one line or one customer of a hoster has many addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientTag(pub u32);
+
+impl ClientTag {
+    /// Of a digest of the network and one of the client.
+    pub fn new(network: [u8; 2], client: [u8; 2]) -> Self {
+        let ([a, b], [c, d]) = (network, client);
+        Self(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    fn network(self) -> u32 {
+        self.0 >> 16
+    }
+}
 
 /// The wrong codes of one account and one budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +143,7 @@ impl Throttle {
         self.forget_old(now);
         self.recent.push(Fail { at: now, client });
         let Some(lock_at) = budget.lock_at else {
-            let remembered = budget.in_window.map_or(REMEMBERED, |limit| REMEMBERED.max(limit as usize));
+            let remembered = REMEMBERED.max(budget.newcomers * 60).max(budget.in_window.unwrap_or_default() as usize);
             let excess = self.recent.len().saturating_sub(remembered);
             self.recent.drain(..excess);
             return false;
@@ -188,12 +202,12 @@ impl Throttle {
         self.recent.len()
     }
 
-    /// Is this a known client without a wrong code in the last hour, and are there not too many tries of anybody?
+    /// Is this a known client of a network without a wrong code in the last hour, and are there not too many tries of anybody?
     fn admits_newcomer(&self, budget: &Budget, now: Timestamp, client: ClientTag) -> bool {
         let since = |seconds| now.minus(Duration::from_secs(seconds));
         let (minute, hour) = (since(60), since(60 * 60));
         let lately = self.recent.iter().filter(|fail| fail.at > minute).count();
-        let failed = self.recent.iter().any(|fail| fail.client == client && fail.at > hour);
+        let failed = self.recent.iter().any(|fail| fail.client.network() == client.network() && fail.at > hour);
         client != ClientTag::default() && lately < budget.newcomers && !failed
     }
 

@@ -280,16 +280,19 @@ impl Engine {
         }
     }
 
-    /// A keyed digest of an address; a whole IPv6 /64 is one client. A loopback peer is a proxy before us and could be anybody, so it
+    /// A keyed digest of an address and of its network (an IPv6 /48, an IPv4 /24); a whole IPv6 /64 is one client. A loopback peer is a proxy before us and could be anybody, so it
     /// counts as unknown: an attacker's wrong codes must not be forgiven because the owner comes through the same proxy.
     pub fn client_tag(&self, client: Option<IpAddr>) -> ClientTag {
-        let bytes = match client.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback()) {
+        let (network, client) = match client.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_loopback()) {
             None => return ClientTag(0),
-            Some(IpAddr::V4(ip)) => u64::from(ip.to_bits()),
-            Some(IpAddr::V6(ip)) => (ip.to_bits() >> 64) as u64,
+            Some(IpAddr::V4(ip)) => (u64::from(ip.to_bits() >> 8), u64::from(ip.to_bits())),
+            Some(IpAddr::V6(ip)) => ((ip.to_bits() >> 80) as u64, (ip.to_bits() >> 64) as u64),
         };
-        let [a, b, c, d, ..] = self.keys.digest("client", &bytes.to_be_bytes());
-        ClientTag(u32::from_be_bytes([a, b, c, d]))
+        let digest = |of, bytes: u64| {
+            let [a, b, ..] = self.keys.digest(of, &bytes.to_be_bytes());
+            [a, b]
+        };
+        ClientTag::new(digest("network", network), digest("client", client))
     }
 
     /// Loads, decides, commits; on a conflict decides again. `decide` must be pure. If a joined record was the cause of the conflict,

@@ -18,6 +18,7 @@ pub use state::{PageState, Purpose, STEP_UP_LIFETIME, Seen};
 use crate::{
     Engine, EngineError, Origination,
     crowd::{self, Held},
+    tickets::is_alive,
 };
 
 pub(crate) const PAGE_SESSION: Kind = Kind("page_session");
@@ -60,11 +61,11 @@ impl fmt::Debug for PageSession {
 
 impl Engine {
     /// A new session for somebody whom nobody knows yet. How many there may be is bounded for the whole server.
-    pub async fn open_page_session(&self, purpose: Purpose, lifetime: Duration) -> Result<PageSession, EngineError> {
+    pub async fn open_page_session(&self, purpose: Purpose) -> Result<PageSession, EngineError> {
         if !self.visitors.admit(self.now()) {
             return Err(EngineError::Crowded);
         }
-        let expires_at = self.now().plus(lifetime);
+        let expires_at = self.now().plus(purpose.lifetime());
         let state = PageState {
             purpose,
             user: None,
@@ -84,7 +85,7 @@ impl Engine {
     pub async fn page_session(&self, id: &str) -> Result<Option<PageSession>, EngineError> {
         let Some(record) = self.store.record(PAGE_SESSION, &self.page_key(id)).await? else { return Ok(None) };
         let state: PageState = codec::decode("page session", &record.bytes)?;
-        let live = self.now() < state.expires_at;
+        let live = is_alive(state.expires_at, state.purpose.lifetime(), self.now());
         Ok(live.then(|| PageSession { id: id.to_owned(), state, version: record.version }))
     }
 

@@ -28,6 +28,14 @@ pub struct LoginTicket {
     /// The host's count of what ends logins in flight, when it was made.
     pub epoch: u64,
     expires_at: Timestamp,
+    #[serde(default)]
+    lifetime: Duration,
+}
+
+/// Does something live at `now` that was made for `lifetime` and ends at `end`? Not from the future either: a clock that was set back must
+/// lengthen nothing.
+pub(crate) fn is_alive(end: Timestamp, lifetime: Duration, now: Timestamp) -> bool {
+    now < end && end.since(now) <= lifetime
 }
 
 impl Engine {
@@ -41,7 +49,7 @@ impl Engine {
     ) -> Result<String, EngineError> {
         let token = format!("{}{}", self.fresh_id(), self.fresh_id());
         let expires_at = self.now().plus(lifetime);
-        let ticket = LoginTicket { user: user.to_owned(), factor, epoch, expires_at };
+        let ticket = LoginTicket { user: user.to_owned(), factor, epoch, expires_at, lifetime };
         let next = NewRecord {
             bytes: codec::encode("login token", &ticket)?,
             user: Some(user.to_owned()),
@@ -61,7 +69,7 @@ impl Engine {
         let ticket: LoginTicket = codec::decode("login token", &record.bytes)?;
         let records = vec![RecordChange::delete(LOGIN_TOKEN, key, Expected::Version(record.version))];
         let taken = self.store.commit(Commit { records, ..Commit::default() }).await? == Committed::Done;
-        Ok((taken && self.now() < ticket.expires_at).then_some(ticket))
+        Ok((taken && is_alive(ticket.expires_at, ticket.lifetime, self.now())).then_some(ticket))
     }
 
     /// The change that leaves a one-use proof of a second factor; joins the commit that burns the code. `binding` is everything that the
@@ -83,7 +91,7 @@ impl Engine {
         let expires_at: Timestamp = codec::decode("proof", &record.bytes)?;
         let records = vec![RecordChange::delete(PROOF, key, Expected::Version(record.version))];
         let taken = self.store.commit(Commit { records, ..Commit::default() }).await? == Committed::Done;
-        Ok(taken && self.now() < expires_at)
+        Ok(taken && is_alive(expires_at, PROOF_LIFETIME, self.now()))
     }
 
     fn proof_key(&self, binding: &[u8]) -> String {
@@ -125,9 +133,7 @@ impl Engine {
             return Ok(false);
         };
         let expires_at: Timestamp = codec::decode("recovery login", &record.bytes)?;
-        let now = self.now();
-        // Not from the future either: a clock that was set back must not lengthen the right.
-        Ok(now < expires_at && expires_at.since(now) <= RECOVERY_LOGIN_LIFETIME)
+        Ok(is_alive(expires_at, RECOVERY_LOGIN_LIFETIME, self.now()))
     }
 
     pub(crate) async fn ticket_deletions(&self, user: &str, kinds: &[Kind]) -> Result<Vec<RecordChange>, EngineError> {

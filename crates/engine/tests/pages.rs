@@ -4,15 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use matrix_2fa_core::{
-    Clock, MockClock, Params, Proof, Seed, Stage, Timestamp, recovery::HashParams, throttle::ClientTag, totp::code_at,
+    Clock, MockClock, Params, Proof, RecoveryCode, Seed, Stage, Timestamp, account::ChangeRefused,
+    recovery::HashParams, throttle::ClientTag, totp::code_at,
 };
 use matrix_2fa_engine::{
     Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom,
     change::Disable,
     enroll::Confirmed,
-    page_sessions::{ACCOUNT_LIFETIME, PageSession, PageState, Purpose, Seen},
+    page_sessions::{PageSession, PageState, Purpose, Seen},
 };
-use matrix_2fa_store::MemoryStore;
+use matrix_2fa_store::{Commit, Committed, MemoryStore};
 
 const USER: &str = "@alice:example.org";
 
@@ -53,7 +54,7 @@ impl Bench {
 
     /// The same, in a browser that is known or not.
     async fn gives_the_password(&self, client: u32, known: bool) -> PageSession {
-        let fresh = self.engine.open_page_session(Purpose::SignIn, ACCOUNT_LIFETIME).await.unwrap();
+        let fresh = self.engine.open_page_session(Purpose::SignIn).await.unwrap();
         let next = PageState {
             user: Some(USER.to_owned()),
             proved_at: Some(self.clock.now()),
@@ -75,6 +76,11 @@ impl Bench {
     fn asked_by(&self, session: &PageSession) -> Origination {
         let page = Some(self.engine.page_step(session));
         Origination { proof: Proof::SecondFactor, page, ..Origination::default() }
+    }
+
+    /// A change of the factors that leaves the authenticator.
+    async fn renews(&self, from: &Origination) -> Result<Result<Vec<RecoveryCode>, ChangeRefused>, EngineError> {
+        self.engine.regenerate(USER, from, self.engine.renewal_place(USER)?).await
     }
 
     async fn lives(&self, session: &PageSession) -> bool {
@@ -110,14 +116,14 @@ async fn r53_others_of_the_same_account_cannot_use_an_older_proof() {
     let phone = bench.adds(&Origination::default()).await;
     let (one, other) = (bench.manages(1).await, bench.manages(2).await);
     bench.clock.advance(Duration::from_millis(1));
-    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "mine").await.unwrap().unwrap();
+    bench.renews(&bench.asked_by(&one)).await.unwrap().unwrap();
     let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
     assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
     // The one that changed it goes on, from its new state; a copy of the old one does not.
-    let twice = bench.engine.rename(USER, &bench.asked_by(&one), &phone, "again").await;
+    let twice = bench.renews(&bench.asked_by(&one)).await;
     assert!(matches!(twice, Err(EngineError::Superseded)), "{twice:?}");
     let moved = bench.engine.page_session(&one.id).await.unwrap().unwrap();
-    bench.engine.rename(USER, &bench.asked_by(&moved), &phone, "again").await.unwrap().unwrap();
+    bench.renews(&bench.asked_by(&moved)).await.unwrap().unwrap();
 }
 
 /// Moments were compared: of a change in the very millisecond of the proof nobody noticed that it came after it.
@@ -126,12 +132,12 @@ async fn r53_a_change_in_the_same_millisecond_ends_the_proof_too() {
     let bench = Bench::new();
     let phone = bench.adds(&Origination::default()).await;
     let (one, other) = (bench.manages(1).await, bench.manages(2).await);
-    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "mine").await.unwrap().unwrap();
+    bench.renews(&bench.asked_by(&one)).await.unwrap().unwrap();
     let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
     assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
     // Two changes in one millisecond are two as well.
     let (one, other) = (bench.engine.page_session(&one.id).await.unwrap().unwrap(), bench.manages(3).await);
-    bench.engine.rename(USER, &bench.asked_by(&one), &phone, "again").await.unwrap().unwrap();
+    bench.renews(&bench.asked_by(&one)).await.unwrap().unwrap();
     let late = bench.engine.remove(USER, &bench.asked_by(&other), &phone).await;
     assert!(matches!(late, Err(EngineError::Superseded)), "{late:?}");
 }
@@ -205,4 +211,31 @@ async fn who_has_no_factor_manages_in_sixteen_places_at_most() {
         live += usize::from(bench.lives(session).await);
     }
     assert_eq!(live, 16);
+}
+
+/// The clock was set back an hour: a token of thirty seconds, a proof and a visit were good until it had caught up.
+#[tokio::test]
+async fn r68_a_clock_set_back_lengthens_no_page_session_and_no_token() {
+    let bench = Bench::new();
+    let hour = Duration::from_secs(60 * 60);
+    let made = bench.clock.now();
+    let tokens = [
+        bench.engine.issue_login_token(USER, None, 0, Duration::from_secs(30)).await.unwrap(),
+        bench.engine.issue_login_token(USER, None, 0, Duration::from_secs(30)).await.unwrap(),
+    ];
+    let proofs = vec![bench.engine.proof(USER, b"one").unwrap(), bench.engine.proof(USER, b"other").unwrap()];
+    let commit = Commit { records: proofs, ..Commit::default() };
+    assert_eq!(bench.engine.store().commit(commit).await.unwrap(), Committed::Done);
+    let (visit, account) = (bench.knows_the_password(1).await, bench.manages(2).await);
+    bench.clock.jump(Timestamp::from_millis(made.as_millis() - 2 * u64::try_from(hour.as_millis()).unwrap()));
+    assert_eq!(bench.engine.take_login_token(&tokens[0]).await.unwrap(), None);
+    assert!(!bench.engine.take_proof(b"one").await.unwrap());
+    assert!(bench.engine.page_session(&visit.id).await.unwrap().is_none());
+    assert!(bench.engine.page_session(&account.id).await.unwrap().is_none());
+    // In their time they are good.
+    bench.clock.jump(made);
+    assert!(bench.engine.take_login_token(&tokens[1]).await.unwrap().is_some());
+    assert!(bench.engine.take_proof(b"other").await.unwrap());
+    assert!(bench.engine.page_session(&visit.id).await.unwrap().is_some());
+    assert!(bench.engine.page_session(&account.id).await.unwrap().is_some());
 }

@@ -1,5 +1,7 @@
 //! The limit for each client address: how many passwords, codes and logins one place may try. It is asked before anything slow or durable
-//! is done, says nothing about accounts, and is never the only defence: wrong codes are counted in the account (P6.1).
+//! is done, says nothing about accounts, and is never the only defence: wrong codes are counted in the account (P6.1). Beside it each user
+//! has a limit for what costs them no second factor and leaves an event for ever ([`Lasting`]): whoever cannot be told apart by address, or
+//! has many, fills no disk with it.
 //!
 //! The table of addresses has a bound. An address whose tries have all come back is forgotten, and one try comes back in a second or so,
 //! so what is kept is what was tried lately.
@@ -29,6 +31,18 @@ const CROWDS: u64 = 4096;
 /// The table is tidied once in so many tries, and so never holds more than this beyond what is recent.
 const TIDY: u32 = 1024;
 
+/// What a user may do of one kind at once, and how many more in a minute.
+const LASTING_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
+const LASTING_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN;
+
+/// What leaves an event each time, and asks for no second factor each time. Each is counted for itself: a stolen token that renames without
+/// end keeps nobody from adding an authenticator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lasting {
+    Name,
+    Enrollment,
+}
+
 /// What one client address may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressLimit {
@@ -54,6 +68,9 @@ impl Default for AddressLimit {
 enum Place {
     Address(IpAddr),
     Crowd(u64),
+    Opening(IpAddr),
+    OpeningCrowd(u64),
+    User(Lasting, String),
 }
 
 /// governor's view of our clock: the one that nobody sets.
@@ -82,6 +99,8 @@ pub(crate) struct Addresses {
     capacity: usize,
     until_tidy: AtomicU32,
     crowds: RandomState,
+    /// What users did of what lasts.
+    lasting: Limiter,
 }
 
 impl Addresses {
@@ -95,6 +114,10 @@ impl Addresses {
         let quota = |burst| governor::Quota::per_minute(per_minute).allow_burst(burst);
         Self {
             limiter: NonZeroU32::new(limit.burst).map(|n| RateLimiter::hashmap_with_clock(quota(n), clock.clone())),
+            lasting: RateLimiter::hashmap_with_clock(
+                governor::Quota::per_minute(LASTING_PER_MINUTE).allow_burst(LASTING_AT_ONCE),
+                clock.clone(),
+            ),
             clock,
             count_loopback: limit.count_loopback,
             capacity,
@@ -105,18 +128,29 @@ impl Addresses {
 
     /// Counts `tries` of this client, or says how long to wait. A client whose address is not known is not limited here.
     fn admit(&self, client: Option<IpAddr>, tries: NonZeroU32) -> Result<(), Duration> {
+        self.count(client, tries, Place::Address, Place::Crowd)
+    }
+
+    /// The same for pages that are opened, each place as many as it has tries: somebody else's page may open them in somebody's browser.
+    fn admit_opening(&self, client: Option<IpAddr>) -> Result<(), Duration> {
+        self.count(client, NonZeroU32::MIN, Place::Opening, Place::OpeningCrowd)
+    }
+
+    fn count(
+        &self,
+        client: Option<IpAddr>,
+        tries: NonZeroU32,
+        address: fn(IpAddr) -> Place,
+        crowd: fn(u64) -> Place,
+    ) -> Result<(), Duration> {
         let (Some(limiter), Some(network)) = (&self.limiter, client.and_then(|ip| self.network(ip))) else {
             return Ok(());
         };
-        if self.until_tidy.fetch_sub(1, Ordering::Relaxed) <= 1 {
-            self.until_tidy.store(TIDY, Ordering::Relaxed);
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
-        }
+        self.tidy();
         let place = if limiter.len() < self.capacity {
-            Place::Address(network)
+            address(network)
         } else {
-            Place::Crowd(self.crowds.hash_one(network) % CROWDS)
+            crowd(self.crowds.hash_one(network) % CROWDS)
         };
         match limiter.check_key_n(&place, tries) {
             Ok(Ok(())) => Ok(()),
@@ -127,6 +161,23 @@ impl Addresses {
             // A burst below what one request needs admits one request whenever it is whole.
             Err(_burst_too_small) => {
                 limiter.check_key(&place).map_err(|not_until| not_until.wait_time_from(clock::Clock::now(&self.clock)))
+            }
+        }
+    }
+
+    /// Counts something that lasts. Users are known to the host and have given a token or a password, so their number needs no other bound.
+    fn admit_lasting(&self, what: Lasting, user: &str) -> Result<(), Duration> {
+        self.tidy();
+        let counted = self.lasting.check_key(&Place::User(what, user.to_owned()));
+        counted.map_err(|not_until| not_until.wait_time_from(clock::Clock::now(&self.clock)))
+    }
+
+    fn tidy(&self) {
+        if self.until_tidy.fetch_sub(1, Ordering::Relaxed) <= 1 {
+            self.until_tidy.store(TIDY, Ordering::Relaxed);
+            for limiter in self.limiter.iter().chain([&self.lasting]) {
+                limiter.retain_recent();
+                limiter.shrink_to_fit();
             }
         }
     }
@@ -151,11 +202,27 @@ impl TwoFactor {
     }
 
     pub(crate) fn admit_tries(&self, client: Option<IpAddr>, tries: NonZeroU32) -> Result<(), ApiError> {
-        self.addresses.admit(client, tries).map_err(|wait| {
-            // A fraction of a millisecond rounded down would be an invitation to come back too early.
-            ApiError::limited(wait + Duration::from_millis(1), "Too many tries from your network. Wait and try again.")
+        self.addresses.admit(client, tries).map_err(too_many)
+    }
+
+    /// Counts a page that a stranger opens, which keeps a session: not with the tries, or a page that one person has open elsewhere would keep
+    /// everybody behind their address from logging in.
+    pub(crate) fn admit_opening(&self, client: Option<IpAddr>) -> Result<(), ApiError> {
+        self.addresses.admit_opening(client).map_err(too_many)
+    }
+
+    /// Counts what `user` does without a second factor and what leaves an event for ever, or answers 429.
+    pub(crate) fn admit_lasting(&self, what: Lasting, user: &str, client: Option<IpAddr>) -> Result<(), ApiError> {
+        self.admit(client)?;
+        self.addresses.admit_lasting(what, user).map_err(|wait| {
+            ApiError::limited(wait + Duration::from_millis(1), "You did this too often. Wait and try again.")
         })
     }
+}
+
+fn too_many(wait: Duration) -> ApiError {
+    // A fraction of a millisecond rounded down would be an invitation to come back too early.
+    ApiError::limited(wait + Duration::from_millis(1), "Too many tries from your network. Wait and try again.")
 }
 
 #[cfg(test)]
@@ -191,6 +258,18 @@ mod tests {
         assert_eq!(at_once(), 2);
         clock.advance(Duration::from_secs(3600));
         assert_eq!(at_once(), 3);
+    }
+
+    #[test]
+    fn r22_a_user_does_not_fill_the_audit_and_is_kept_from_nothing_else() {
+        let (addresses, clock) = addresses(3, 10);
+        let at_once = |what, user| (0..100).filter(|_| addresses.admit_lasting(what, user).is_ok()).count();
+        assert_eq!(at_once(Lasting::Name, "@a:b"), 30);
+        assert_eq!((at_once(Lasting::Enrollment, "@a:b"), at_once(Lasting::Name, "@c:d")), (30, 30));
+        clock.advance(Duration::from_secs(120));
+        assert_eq!(at_once(Lasting::Name, "@a:b"), 2);
+        clock.advance(Duration::from_secs(24 * 60 * 60));
+        assert_eq!(at_once(Lasting::Name, "@a:b"), 30);
     }
 
     /// A limiter on the wall clock would keep everybody out for as long as the clock was set back.

@@ -59,13 +59,13 @@ pub fn users(shared: &Shared, after: Option<&str>, limit: usize) -> Result<Vec<S
     users.iter().map(|(key, _)| keys::user(key).map(str::to_owned).ok_or_else(not_text)).collect()
 }
 
-/// The newest `limit` events of a user since then, oldest first.
+/// The newest `limit` events of a user since then, oldest first. It reads no further than to the last of them, or to the user's first one.
 pub fn events(shared: &Shared, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
     let stored = shared.get(&keys::account(user))?;
     let mut next = stored.as_deref().map(values::last_event).transpose()?.unwrap_or_default();
     let mut events = Vec::new();
-    // The whole chain: the clock may have been set back, so an old event does not mean that all before it are older.
-    while let Some(seq) = next.block() {
+    // The clock may have been set back, so an old event does not mean that all before it are older.
+    while let Some(seq) = next.block().filter(|_| events.len() < limit) {
         let block = shared.get(&keys::events(seq))?.ok_or_else(cut_chain)?;
         let (before, event) = log::read(&block, next)?;
         let event: Event = codec::decode("event", event)?;
@@ -76,7 +76,6 @@ pub fn events(shared: &Shared, user: &str, since: Timestamp, limit: usize) -> Re
     }
     events.reverse();
     events.sort_by_key(|event| event.at);
-    events.drain(..events.len().saturating_sub(limit));
     Ok(events)
 }
 

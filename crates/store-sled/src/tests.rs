@@ -1,3 +1,4 @@
+use matrix_2fa_core::{Event, EventKind, event::Origin};
 use matrix_2fa_store::{Expected, NewRecord, RecordChange};
 
 use super::*;
@@ -119,4 +120,27 @@ async fn an_export_ends_when_the_store_fails_under_it() {
         });
         assert!(matches!(store.export(each).await, Err(StoreError::Unavailable(_))));
     }
+}
+
+/// Whoever has a factor can make events all day; a page that shows the last ones must not read them all.
+#[tokio::test]
+async fn r22_the_last_events_are_read_without_the_first_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SledStore::open(folder.path(), Options::default()).unwrap();
+    let kind = EventKind::EnrollmentStarted { id: "x".repeat(1000) };
+    let at = |ms| Event {
+        at: Timestamp::from_millis(ms),
+        user: "@a:b".to_owned(),
+        origin: Origin::default(),
+        kind: kind.clone(),
+    };
+    for ms in 0..300 {
+        assert_eq!(store.commit(Commit { events: vec![at(ms)], ..Commit::default() }).await.unwrap(), Committed::Done);
+    }
+    // The block of the first events is lost: who reads it hears of it, and who needs the last ones does not come that far.
+    let shared = store.slot.shared().unwrap();
+    let [(first, _)] = shared.range(&crate::overlay::prefixed(crate::keys::EVENTS), 1).unwrap().try_into().unwrap();
+    shared.overlay_mut().apply(vec![(first, None)], 0);
+    assert_eq!(store.events("@a:b", Timestamp::default(), 30).await.unwrap(), (270..300).map(at).collect::<Vec<_>>());
+    assert!(matches!(store.events("@a:b", Timestamp::default(), 300).await, Err(StoreError::Corrupt { .. })));
 }

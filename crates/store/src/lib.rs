@@ -183,7 +183,9 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes up to `limit` records that expired at or before `now`, oldest first. Returns how many.
     async fn sweep(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// The newest `limit` events of a user that happened at or after `since`, oldest first.
+    /// The newest `limit` events of a user that happened at or after `since`, oldest first. After a clock was set back these are the last ones
+    /// by date or by commit, as the backend keeps them. However many events there are, it holds no more than `limit` of them, and reads on
+    /// past those only for a `since`.
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError>;
 
     /// Up to `limit` users who have an account or ever had an event, by the bytes of their ids, from the first after `after` on. For work

@@ -109,9 +109,9 @@ impl Store for MemoryStore {
     async fn events(&self, user: &str, since: Timestamp, limit: usize) -> Result<Vec<Event>, StoreError> {
         let state = self.state();
         let mine = |event: &&Event| event.user == user && event.at >= since;
-        let mut newest: Vec<_> = state.events.iter().filter(mine).cloned().collect();
+        let mut newest: Vec<_> = state.events.iter().rev().filter(mine).take(limit).cloned().collect();
+        newest.reverse();
         newest.sort_by_key(|event| event.at);
-        newest.drain(..newest.len().saturating_sub(limit));
         Ok(newest)
     }
 

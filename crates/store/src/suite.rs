@@ -69,6 +69,7 @@ macro_rules! store_tests {
             events_come_by_user_and_time
             events_of_one_millisecond_stay_in_order
             events_are_ordered_by_time_even_if_the_clock_was_set_back
+            the_newest_of_many_events_are_found
             every_event_of_a_commit_is_kept
             of_equal_commits_exactly_one_is_done
             of_equal_record_creations_exactly_one_is_done

@@ -35,7 +35,7 @@ pub enum ChangeRefused {
 }
 
 impl Account {
-    /// Gives an authenticator another name.
+    /// Gives an authenticator another name. That is no change of the factors: what was proved with them stays proved.
     pub fn rename(&self, cx: &Context, id: &str, name: &str) -> Transition<Result<Authenticator, ChangeRefused>> {
         let mut next = self.clone();
         let Some(authenticator) = next.authenticators.iter_mut().find(|authenticator| authenticator.id == id) else {
@@ -46,7 +46,6 @@ impl Account {
         }
         name.clone_into(&mut authenticator.name);
         let renamed = authenticator.clone();
-        next.changed_at = Some(self.changing_at(cx.now));
         let event = cx.event(EventKind::AuthenticatorRenamed { id: id.to_owned() });
         Transition::changed(next, Ok(renamed), vec![event])
     }

@@ -160,3 +160,14 @@ fn the_same_name_again_writes_nothing() {
     let again = world.account.rename(&world.context(), &world.id(0), &name);
     assert!(again.outcome.is_ok() && again.account.is_none() && again.events.is_empty());
 }
+
+/// Whatever was proved with the factors rests on them, not on what they are called.
+#[test]
+fn r53_another_name_is_no_change_of_the_factors() {
+    let mut world = World::enrolled(1);
+    let before = world.account.changed_at();
+    let transition = world.account.rename(&world.context(), &world.id(0), "another");
+    assert_eq!(transition.events.len(), 1);
+    world.commit(transition).expect("it is there");
+    assert_eq!((world.account.authenticators()[0].name.as_str(), world.account.changed_at()), ("another", before));
+}

@@ -317,7 +317,7 @@ fn r14_the_longest_run_overflows_nothing() {
 #[test]
 fn r16_a_client_without_wrong_codes_is_not_crowded_out_of_recovery() {
     let mut throttle = Throttle::default();
-    let (attacker, owner, unknown) = (ClientTag(66), ClientTag(1), ClientTag(0));
+    let (attacker, owner, unknown) = (ClientTag(66 << 16), ClientTag(1 << 16), ClientTag(0));
     let now = Timestamp::from_millis(1_800_000_000_000);
     for _ in 0..6 {
         assert!(!throttle.charge(&RECOVERY, now, attacker, 1), "recovery never locks");
@@ -332,10 +332,10 @@ fn r16_a_client_without_wrong_codes_is_not_crowded_out_of_recovery() {
     );
     // Many clients together get no more than twenty tries a minute.
     for client in 100..113 {
-        assert_eq!(throttle.decide(&RECOVERY, now, ClientTag(client)), Decision::Allow);
-        assert!(!throttle.charge(&RECOVERY, now, ClientTag(client), 1));
+        assert_eq!(throttle.decide(&RECOVERY, now, ClientTag(client << 16)), Decision::Allow);
+        assert!(!throttle.charge(&RECOVERY, now, ClientTag(client << 16), 1));
     }
-    assert!(matches!(throttle.decide(&RECOVERY, now, ClientTag(200)), Decision::Wait(_)));
+    assert!(matches!(throttle.decide(&RECOVERY, now, ClientTag(200 << 16)), Decision::Wait(_)));
 }
 
 /// RFC 4226 section 6 without a lock: 25 in 30 days and not one more, shared by the authenticators, and nobody is locked for ever.
@@ -410,7 +410,7 @@ fn r13_r14_the_bounds_of_the_ledger_are_exact() {
 #[test]
 fn r16_the_bounds_of_who_is_new_to_recovery_are_exact() {
     let begin = Timestamp::from_millis(10_000_000_000);
-    let (ms, one, other) = (Duration::from_millis(1), ClientTag(1), ClientTag(2));
+    let (ms, one, other) = (Duration::from_millis(1), ClientTag(1 << 16), ClientTag(2 << 16));
     let waits = Budget { newcomers: 2, free: 1, first_wait: WINDOW, max_wait: WINDOW, ..RECOVERY };
     let admits = |throttle: &Throttle, after: Duration, client| {
         throttle.decide(&waits, begin.plus(after), client) == Decision::Allow
@@ -423,7 +423,7 @@ fn r16_the_bounds_of_who_is_new_to_recovery_are_exact() {
         assert_eq!(admits(&throttle, after, one), admitted, "{after:?}");
     }
     // Others come in between, as long as there were not too many in the last minute.
-    assert!(!throttle.charge(&waits, begin, ClientTag(3), 1));
+    assert!(!throttle.charge(&waits, begin, ClientTag(3 << 16), 1));
     let minute = Duration::from_secs(60);
     for (after, admitted) in [(minute - ms, false), (minute, true)] {
         assert_eq!(admits(&throttle, after, other), admitted, "{after:?}");
@@ -436,4 +436,32 @@ fn r24_the_bound_of_a_window_is_shared_too() {
     let window = Budget { in_window: Some(25), lock_at: None, ..TOTP };
     let shares = [0, 1, 2, 3, 100].map(|authenticators| window.shared_by(authenticators).in_window);
     assert_eq!(shares, [Some(25), Some(25), Some(12), Some(8), Some(1)]);
+}
+
+/// Sixty-five clients in turn were forgotten one after the other, took every place for newcomers for ever, and the owner had none.
+#[test]
+fn r16_sixty_five_clients_in_turn_are_no_newcomers_again() {
+    let begin = Timestamp::from_millis(10_000_000_000);
+    let mut throttle = Throttle::default();
+    for _ in 0..6 {
+        assert!(!throttle.charge(&RECOVERY, begin, ClientTag(1 << 16), 1));
+    }
+    let client = |n: u32| ClientTag((n % 65 + 2) << 16);
+    let (mut evaluated, mut now, owner) = (0, begin, ClientTag(1000 << 16));
+    for step in 0..200 {
+        now = begin.plus(Duration::from_secs(3) * step);
+        if throttle.decide(&RECOVERY, now, client(step)) == Decision::Allow {
+            assert!(!throttle.charge(&RECOVERY, now, client(step), 1));
+            evaluated += 1;
+        }
+        if step > 90 {
+            assert_eq!(throttle.decide(&RECOVERY, now, owner), Decision::Allow, "after {} seconds", 3 * step);
+        }
+    }
+    assert!(evaluated <= 65 + 10, "each once, and one whenever the wait was over: {evaluated}");
+    assert!(!throttle.charge(&RECOVERY, now, client(0), 1));
+    assert!((0..65).all(|n| matches!(throttle.decide(&RECOVERY, now, client(n)), Decision::Wait(_))));
+    assert_eq!(throttle.decide(&RECOVERY, now, owner), Decision::Allow);
+    // All of one network are one.
+    assert!(matches!(throttle.decide(&RECOVERY, now, ClientTag((2 << 16) + 7)), Decision::Wait(_)));
 }

@@ -114,8 +114,11 @@ impl Engine {
         let now = self.now();
         let (over, waiting): (Vec<_>, Vec<_>) =
             known.attempts.into_iter().partition(|attempt| now >= attempt.at.plus(PATIENCE));
-        let Some(first) = over.first().map(|attempt| attempt.at) else { return Ok(()) };
-        let events = self.store.events(user, first, EVENTS).await?;
+        if over.is_empty() {
+            return Ok(());
+        }
+        // The last ones, however long ago: looking for a moment would read all of them.
+        let events = self.store.events(user, Timestamp::default(), EVENTS).await?;
         let abandoned = over.into_iter().find(|attempt| !events.iter().any(|event| attempt.is_finished_by(event)));
         let mut next = Unfinished { attempts: waiting, told_at: known.told_at };
         let mut records = Vec::new();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use matrix_2fa_core::{Account, Stage, Timestamp, throttle::ClientTag};
 use serde::{Deserialize, Serialize};
 
+use super::{ACCOUNT_LIFETIME, LOGIN_LIFETIME};
+
 /// Password and factor are good for changes for this long after the password. Nothing that is done meanwhile lengthens it.
 pub const STEP_UP_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
@@ -57,6 +59,16 @@ pub enum Purpose {
     SignIn,
     /// The user's own factors.
     Account,
+}
+
+impl Purpose {
+    /// How long a session for it lives at most.
+    pub fn lifetime(&self) -> Duration {
+        match self {
+            Self::Login { .. } | Self::SignIn => LOGIN_LIFETIME,
+            Self::Account => ACCOUNT_LIFETIME,
+        }
+    }
 }
 
 impl PageState {

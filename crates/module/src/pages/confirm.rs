@@ -160,10 +160,8 @@ impl<'a> Request<'a> {
         let (state, words) = (&self.waiting.state, &self.visitor.words);
         let user = state.user.as_deref().ok_or(Trouble::UnknownSession)?;
         let code = self.visitor.field("code");
-        if self.both {
-            self.module.admit(self.visitor.client())?;
-        }
-        if self.both && !self.module.host().verify_password(user, self.visitor.field("password")).await? {
+        let (password, client) = (self.visitor.field("password"), self.visitor.client());
+        if self.both && !self.module.check_page_password(user, password, client).await? {
             return self.ask(StatusCode::FORBIDDEN, Some((Wrong::Password, &words.say("password-wrong")))).await;
         }
         let stage = if self.both { Stage::Sso } else { factor::stage_of(code) };

@@ -6,7 +6,7 @@
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
-use matrix_2fa_core::{Proof, RecoveryCode, account::BeginRefused};
+use matrix_2fa_core::{Policy, Proof, RecoveryCode, account::BeginRefused};
 use matrix_2fa_engine::{
     EngineError, Origination,
     enroll::{Confirmed, Enrollment},
@@ -14,7 +14,7 @@ use matrix_2fa_engine::{
 };
 
 use super::{Site, site::Frame, trouble::Trouble, visitor::Visitor};
-use crate::{TwoFactor, qr};
+use crate::{TwoFactor, limits::Lasting, qr};
 
 /// One authenticator on its way.
 pub(super) struct Setup<'a> {
@@ -85,6 +85,7 @@ pub(super) struct Codes {
 impl Setup<'_> {
     /// Makes the secret and shows it.
     pub(super) async fn begin(&self, proof: Proof, name: &str) -> Result<Response, Trouble> {
+        self.module.admit_lasting(Lasting::Enrollment, self.user, self.visitor.client())?;
         let step = self.module.engine().page_step(self.session);
         let from = self.origination("enroll", proof, step);
         let begun = self.module.engine().enroll(self.user, &from, &self.binding(), name).await?;
@@ -99,6 +100,10 @@ impl Setup<'_> {
 
     /// A code of it, from the form of [`Self::begin`].
     pub(super) async fn confirm(&self) -> Result<Outcome, Trouble> {
+        // The policy may have changed since it was begun.
+        if self.module.standing(self.user).await?.policy == Policy::Disallowed {
+            return Err(Trouble::Disallowed);
+        }
         let (engine, words) = (self.module.engine(), &self.visitor.words);
         self.module.admit(self.visitor.client())?;
         let id = self.visitor.field("id");

@@ -23,15 +23,24 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header::SET_COOKIE};
-use matrix_2fa_engine::page_sessions::{LOGIN_LIFETIME, Purpose};
+use http::{HeaderMap, StatusCode, header::SET_COOKIE};
+use matrix_2fa_engine::page_sessions::Purpose;
+use serde_json::{Value, json};
 
 use self::visit::{Goal, Visit};
-use super::{PROVIDER, Site, target::Target, trouble::Trouble, visitor::Visitor};
+use super::{PROVIDER, Site, target::Target, trouble::Trouble, visitor::Visitor, words::Words};
 use crate::TwoFactor;
 
 /// Cookies of visits in one browser. A site that sends people here again and again must not fill their requests with them.
 const VISITS: usize = 8;
+
+impl TwoFactor {
+    /// How `m.login.sso` names these pages. Clients write it on a button ("Continue with ..."), some below a form for the password alone, so it says
+    /// whose button this is, in the language that the client asks for.
+    pub fn provider(headers: &HeaderMap) -> Value {
+        json!({"id": PROVIDER, "name": Words::negotiate(headers).say("provider")})
+    }
+}
 
 pub(crate) async fn begin(State(module): State<Arc<TwoFactor>>, visitor: Visitor) -> Response {
     let Some(site) = module.site() else { return StatusCode::NOT_FOUND.into_response() };
@@ -49,7 +58,8 @@ pub(crate) async fn begin_with(
 }
 
 async fn open(module: &TwoFactor, site: &Site, visitor: &Visitor) -> Result<Response, Trouble> {
-    module.admit(visitor.client())?;
+    visitor.must_be_navigation()?;
+    module.admit_opening(visitor.client())?;
     let given = visitor.query("redirectUrl").unwrap_or_default();
     let target = Target::judge(&given, &site.trusted).map_err(Trouble::Target)?;
     begin_visit(module, site, visitor, Goal::Client(target)).await
@@ -57,7 +67,8 @@ async fn open(module: &TwoFactor, site: &Site, visitor: &Visitor) -> Result<Resp
 
 /// A visit that leads to the account page.
 pub(super) async fn open_account(module: &TwoFactor, site: &Site, visitor: &Visitor) -> Result<Response, Trouble> {
-    module.admit(visitor.client())?;
+    visitor.must_be_navigation()?;
+    module.admit_opening(visitor.client())?;
     begin_visit(module, site, visitor, Goal::Account).await
 }
 
@@ -66,7 +77,7 @@ async fn begin_visit(module: &TwoFactor, site: &Site, visitor: &Visitor, goal: G
         Goal::Client(target) => Purpose::Login { target: target.as_str().to_owned() },
         Goal::Account => Purpose::SignIn,
     };
-    let session = module.engine().open_page_session(purpose, LOGIN_LIFETIME).await?;
+    let session = module.engine().open_page_session(purpose).await?;
     let visit: String = module.engine().fresh_id().chars().take(visit::NAME_LENGTH).collect();
     let visit = Visit { module, site, visitor, visit: &visit, session, goal };
     let mut response = visit.next_step(&visit.session);

@@ -77,6 +77,15 @@ impl Visitor {
         self.parts.uri.path()
     }
 
+    /// Refuses what another site only loads: a picture, a script, a frame. A link that somebody follows is a navigation. Older browsers say
+    /// nothing about it.
+    pub(crate) fn must_be_navigation(&self) -> Result<(), Trouble> {
+        let says = |name| self.parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let elsewhere = says("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+        let loaded = says("sec-fetch-dest").is_some_and(|dest| dest != "document");
+        if elsewhere && loaded { Err(Trouble::Foreign) } else { Ok(()) }
+    }
+
     /// Refuses a request that came from another site.
     pub(crate) fn must_be_ours(&self) -> Result<(), Trouble> {
         self.refused.clone().map_or(Ok(()), Err)

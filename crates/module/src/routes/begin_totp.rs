@@ -14,7 +14,9 @@ use serde_json::{Map, Value};
 
 use super::views;
 use crate::{
-    ApiError, TwoFactor, qr,
+    ApiError, TwoFactor,
+    limits::Lasting,
+    qr,
     request::{query_value, string},
     router::Caller,
     uia::{Access, Authorized},
@@ -56,6 +58,7 @@ pub(super) async fn begin(
     name: &str,
 ) -> Result<Enrollment, ApiError> {
     let (user, from) = (&caller.requester.user, caller.origination("enroll", authorized.proof));
+    module.admit_lasting(Lasting::Enrollment, user, from.client)?;
     let enrollment = module.engine().enroll(user, &from, &caller.token, name).await??;
     // Nobody hears the secret of one that was begun with an old password, so nobody confirms it.
     if let Err(outdated) = module.must_still_count(user, authorized.epoch).await {

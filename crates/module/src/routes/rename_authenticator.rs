@@ -10,7 +10,7 @@ use matrix_2fa_core::Proof;
 use serde_json::Value;
 
 use super::views;
-use crate::{ApiError, TwoFactor, request::string, router::Caller};
+use crate::{ApiError, TwoFactor, limits::Lasting, request::string, router::Caller};
 
 pub(crate) async fn rename_authenticator(
     State(module): State<Arc<TwoFactor>>,
@@ -19,9 +19,8 @@ pub(crate) async fn rename_authenticator(
 ) -> Result<Json<Value>, ApiError> {
     views::own_token(&caller.requester)?;
     let name = views::name(string(&caller.body, "name")?.ok_or_else(|| ApiError::missing("name"))?)?;
-    let renamed = module
-        .engine()
-        .rename(&caller.requester.user, &caller.origination("rename", Proof::default()), &id, &name)
-        .await??;
+    let (user, from) = (&caller.requester.user, caller.origination("rename", Proof::default()));
+    module.admit_lasting(Lasting::Name, user, from.client)?;
+    let renamed = module.engine().rename(user, &from, &id, &name).await??;
     Ok(Json(views::authenticator(&renamed)))
 }

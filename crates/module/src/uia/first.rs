@@ -18,6 +18,21 @@ pub(crate) enum PasswordCheck {
 }
 
 impl TwoFactor {
+    /// Checks a password that was typed on a page: it counts for the client's address, and its owner hears of it if no second factor follows.
+    pub(crate) async fn check_page_password(
+        &self,
+        user: &str,
+        password: &str,
+        client: Option<IpAddr>,
+    ) -> Result<bool, ApiError> {
+        self.admit(client)?;
+        let right = self.host.verify_password(user, password).await?;
+        if right {
+            self.engine.expect_factor(user, client).await?;
+        }
+        Ok(right)
+    }
+
     /// Checks a password field. Two checks whenever its tail has the shape of a code, else one, whoever the user is; each counts for the
     /// client's address.
     pub(crate) async fn check_password(

@@ -14,7 +14,7 @@ use super::{
     Place,
     owner::Owner,
 };
-use crate::routes::views;
+use crate::{limits::Lasting, routes::views};
 
 impl Owner<'_> {
     /// A form that is ours.
@@ -90,6 +90,7 @@ impl Owner<'_> {
             let text = self.visitor.words.say("name-wrong");
             return self.one_page(StatusCode::BAD_REQUEST, id, Some(&text));
         };
+        self.module.admit_lasting(Lasting::Name, &self.user, self.visitor.client())?;
         let from = self.origination("rename", proof);
         settled(self.module.engine().rename(&self.user, &from, id, &name).await)?;
         Ok(self.done("renamed"))

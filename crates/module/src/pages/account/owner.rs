@@ -164,9 +164,9 @@ impl<'a> Owner<'a> {
     /// Password and factor once more: the session goes on under a new value, in the commit that uses the code. Its end stays where it was.
     pub(super) async fn prove(&self) -> Result<Response, Trouble> {
         let (engine, words) = (self.module.engine(), &self.visitor.words);
-        self.module.admit(self.visitor.client())?;
         let epoch = self.module.host().login_epoch(&self.user).await?;
-        if !self.module.host().verify_password(&self.user, self.visitor.field("password")).await? {
+        let (password, client) = (self.visitor.field("password"), self.visitor.client());
+        if !self.module.check_page_password(&self.user, password, client).await? {
             return Ok(self.asking(StatusCode::FORBIDDEN, Some((Wrong::Password, &words.say("password-wrong")))));
         }
         let next = PageState { epoch, proved_at: Some(engine.now()), ..self.session.state.clone() };

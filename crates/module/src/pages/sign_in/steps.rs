@@ -23,12 +23,11 @@ impl Visit<'_> {
     /// One check of one password, whoever the user is.
     pub(super) async fn password(&self) -> Result<Response, Trouble> {
         let (module, words) = (self.module, &self.visitor.words);
-        module.admit(self.visitor.client())?;
         let named = self.visitor.field("user").trim();
         // A name that cannot be a user's becomes the empty one, which no user has.
         let user = module.host().canonical_user(named).unwrap_or_default();
         let epoch = module.host().login_epoch(&user).await?;
-        if !module.host().verify_password(&user, self.visitor.field("password")).await? {
+        if !module.check_page_password(&user, self.visitor.field("password"), self.visitor.client()).await? {
             let error = words.say("sign-in-wrong");
             return Ok(self.password_page(StatusCode::FORBIDDEN, named, Some(&error)));
         }
@@ -65,9 +64,6 @@ impl Visit<'_> {
     /// Who has no factor adds one now; the code that confirms it is the factor of this login.
     pub(super) async fn set_up(&self) -> Result<Response, Trouble> {
         let user = self.session.state.user.as_deref().ok_or(Trouble::Expired)?;
-        if self.module.host().login_epoch(user).await? != self.session.state.epoch {
-            return Err(Trouble::Expired);
-        }
         let form = Form {
             action: self.address(""),
             token: form_token(self.module, &self.session.id, self.visit),

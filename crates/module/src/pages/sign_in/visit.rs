@@ -65,6 +65,12 @@ impl<'a> Visit<'a> {
             // It has left already, and must not come back for another hour.
             Purpose::Account => return Err(Trouble::Expired),
         };
+        // A changed password and a logout everywhere end it, at whatever step it is.
+        if let Some(user) = &session.state.user
+            && module.host().login_epoch(user).await? != session.state.epoch
+        {
+            return Err(Trouble::Expired);
+        }
         Ok(Self { module, site, visitor, visit, session, goal })
     }
 
