@@ -115,12 +115,12 @@ impl Engine {
 
     /// The change that ends what [`Self::note_recovery_login`] noted; joins the commit of another login on the same device.
     pub fn no_recovery_login(&self, user: &str, device: &str) -> RecordChange {
-        RecordChange::delete(RECOVERY_LOGIN, recovery_login_key(user, device), Expected::Any)
+        RecordChange::delete(RECOVERY_LOGIN, device_key(user, device), Expected::Any)
     }
 
     /// This device logged in without a recovery code: whoever did has no right that another login gave it.
     pub async fn forget_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
-        if self.store.record(RECOVERY_LOGIN, &recovery_login_key(user, device)).await?.is_some() {
+        if self.store.record(RECOVERY_LOGIN, &device_key(user, device)).await?.is_some() {
             let records = vec![self.no_recovery_login(user, device)];
             self.store.commit(Commit { records, ..Commit::default() }).await?;
         }
