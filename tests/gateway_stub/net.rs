@@ -1,8 +1,16 @@
 //! The net behind the doors: answers of endpoints that nobody has heard of.
 
+use std::{
+    io::{Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use serde_json::{Value, json};
 
-use super::{MARK, Permissive, gateway_before};
+use super::{MARK, Permissive, connect, gateway_before};
 use crate::harness::{Asked, Reply, Server, Stub};
 
 /// The permissive upstream, but for one path.
@@ -134,4 +142,32 @@ fn r49_interactive_auth_of_a_path_in_no_row_is_refused_to_an_enrolled_user() {
     assert!(server.log().contains("is not in the table of doors"));
     assert!(server.log().contains("event=UnguardedRefused"), "audited");
     assert_eq!(server.request("POST", PATH).ask().expect("an answer").status, 401, "nobody's");
+}
+
+/// The body of a change of the password waits until the owner has a factor, and comes then.
+#[test]
+fn r37_an_operation_whose_body_comes_after_the_factor_is_asked_for_it() {
+    let changed = Arc::new(AtomicBool::new(false));
+    let (_upstream, server) = before("/_matrix/client/v3/account/password", {
+        let changed = Arc::clone(&changed);
+        move |_, _| {
+            changed.store(true, Ordering::Relaxed);
+            Reply::Json(200, json!({}))
+        }
+    });
+    let plain = server.user();
+    let body = json!({ "new_password": "of the thief", "auth": plain.password_stage() }).to_string();
+    let mut slow = connect(&server);
+    let head = format!(
+        "POST /_matrix/client/v3/account/password HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        plain.token,
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).expect("sent");
+    let _alice = plain.enroll();
+    slow.write_all(body.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("m.login.2fa.totp"), "{answer}");
+    assert!(!changed.load(Ordering::Relaxed));
 }

@@ -120,11 +120,14 @@ impl Engine {
 
     /// This device logged in without a recovery code: whoever did has no right that another login gave it.
     pub async fn forget_recovery_login(&self, user: &str, device: &str) -> Result<(), EngineError> {
-        if self.store.record(RECOVERY_LOGIN, &device_key(user, device)).await?.is_some() {
-            let records = vec![self.no_recovery_login(user, device)];
-            self.store.commit(Commit { records, ..Commit::default() }).await?;
+        if self.store.record(RECOVERY_LOGIN, &device_key(user, device)).await?.is_none() {
+            return Ok(());
         }
-        Ok(())
+        let records = vec![self.no_recovery_login(user, device)];
+        match self.store.commit(Commit { records, ..Commit::default() }).await? {
+            Committed::Done => Ok(()),
+            Committed::Conflict => Err(EngineError::Contended),
+        }
     }
 
     /// Did this device log in with a recovery code within the last ten minutes?

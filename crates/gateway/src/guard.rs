@@ -4,6 +4,7 @@
 //! 1. Who asks: the upstream's `whoami`, afresh. Without an access token there is no user whose factor could be asked for (a password reset by
 //!    e-mail): the request is passed on, and its answer watched.
 //! 2. A user without a second factor: the same.
+//!    What the upstream has begun to do by then goes on there: the gateway cannot take it back.
 //! 3. A user with one: the module's interactive auth, whose password stage is a probe; then the upstream's, passed by us
 //!    ([`upstream_auth`](crate::upstream_auth)).
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
+    body::Body,
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
 };
@@ -26,7 +28,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     amend::whole,
-    router::{Gateway, json_body},
+    router::{Gateway, json_body, small},
     scope,
     token::{query, sole_token},
     upstream_auth::Act,
@@ -125,9 +127,10 @@ impl Gateway {
                 false => Err(ApiError::forbidden("This cannot be done for another user.")),
             };
         }
-        let enrolled = self.two_factor.engine().account(&requester.user).await?.is_enrolled();
-        if enrolled {
-            let (parts, body) = json_body(Request::from_parts(parts, body)).await?;
+        // The whole body first: one that comes slowly would be passed on by what the account was when it began.
+        let request = small(Request::from_parts(parts, body)).await?.map(Body::from);
+        if self.two_factor.engine().account(&requester.user).await?.is_enrolled() {
+            let (parts, body) = json_body(request).await?;
             let path = path.to_owned();
             let asked = Asked { gateway: Arc::clone(self), parts, body, requester, token, operation, path };
             // What was begun at the upstream is noted here, also if the client has hung up.
@@ -136,7 +139,7 @@ impl Gateway {
         if self.two_factor.bars_requester(&requester).await? {
             return Err(barred());
         }
-        let response = self.watch(Request::from_parts(parts, body)).await?;
+        let response = self.watch(request).await?;
         if response.status().is_success() {
             self.note(&operation, &requester.user).await?;
         }

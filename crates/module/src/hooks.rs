@@ -232,10 +232,11 @@ impl SecondFactor for TwoFactor {
     }
 
     async fn logged_in(&self, proved: &Proved, device: &str) -> Result<(), ApiError> {
-        Ok(match proved.factor {
+        match proved.factor {
             Some(Stage::Recovery) => self.engine.note_recovery_login(&proved.user, device).await?,
             _ => self.engine.forget_recovery_login(&proved.user, device).await?,
-        })
+        }
+        Ok(())
     }
 
     async fn forget(&self, user: &str) -> Result<(), ApiError> {
