@@ -205,19 +205,19 @@ fn r22_what_another_site_loads_costs_an_address_no_try() {
     let Some(server) = Server::start_with(Needs::Settings(&settings)) else { return };
     let user = server.user();
     let mut victim = browser_at(&server, OWNER);
-    for (dest, status) in [("image", 403), ("iframe", 403)] {
+    for dest in ["image", "iframe"] {
         victim.headers.truncate(1);
         victim.headers.extend([("sec-fetch-site", "cross-site".to_owned()), ("sec-fetch-dest", dest.to_owned())]);
         for path in [start(CLIENT).as_str(), HOME] {
-            assert!((0..10).all(|_| victim.get(path).status == status), "{dest} {path}");
+            assert!((0..10).all(|_| victim.get(path).status == 403), "{dest} {path}");
         }
     }
     // Links that are followed, or windows that are opened, have a limit of their own.
     victim.headers.truncate(1);
     victim.headers.extend([("sec-fetch-site", "cross-site".to_owned()), ("sec-fetch-dest", "document".to_owned())]);
-    let page = victim.open(&start(CLIENT)).says(200, "Sign in");
+    let colleague = browser_at(&server, OWNER);
+    let page = colleague.open(&start(CLIENT)).says(200, "Sign in");
     let statuses: Vec<u16> = (0..30).map(|_| victim.get(&start(CLIENT)).status).collect();
     assert!(statuses.contains(&429), "{statuses:?}");
-    victim.headers.truncate(1);
-    victim.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Continue to");
+    colleague.submit(&page, &[("user", &user.name), ("password", &user.password)]).says(200, "Continue to");
 }
