@@ -172,6 +172,22 @@ fn r22_every_door_has_the_limit_of_the_address() {
     login(&server, OWNER, &auth(&json!({}), &challenge, &code)).access_token();
 }
 
+/// The wait belongs to the account: whoever comes from an address that was never seen waits as well, and recovery codes are another budget.
+#[test]
+fn r13_another_address_is_no_way_round_the_wait() {
+    let Some(server) = behind_a_proxy(&[]) else { return };
+    let user = server.enrolled_user();
+    let types = |address: &str, stage: Value| {
+        let session = login(&server, address, &user.password_stage()).completed(&[PASSWORD]).session();
+        login(&server, address, &auth(&json!({}), &session, &stage))
+    };
+    for _ in 0..5 {
+        types(ATTACKER, user.wrong_totp()).wrong_code();
+    }
+    types(OWNER, user.totp()).throttled();
+    types(OWNER, user.recovery_stage(0)).access_token();
+}
+
 fn wrong_code_of(user: &Enrolled) -> Answer {
     user.finish(&user.challenge(), user.wrong_totp())
 }

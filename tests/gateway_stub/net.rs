@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{MARK, Permissive, connect, gateway_before};
-use crate::harness::{Asked, Reply, Server, Stub};
+use crate::harness::{Asked, PASSWORD, Reply, Server, Stub, auth};
 
 /// The permissive upstream, but for one path.
 fn before(path: &'static str, answer: impl Fn(&Asked, &str) -> Reply + Send + Sync + 'static) -> (Permissive, Server) {
@@ -170,4 +170,45 @@ fn r37_an_operation_whose_body_comes_after_the_factor_is_asked_for_it() {
     slow.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("m.login.2fa.totp"), "{answer}");
     assert!(!changed.load(Ordering::Relaxed));
+}
+
+/// A session is consumed before its operation: one that fails has cost the code.
+#[test]
+fn r50_an_operation_that_fails_has_used_its_session() {
+    const PATH: &str = "/_matrix/client/v3/delete_devices";
+    for status in [403, 500] {
+        let refusal = json!({ "errcode": "M_UNKNOWN", "error": "no" });
+        let (_, server) = before(PATH, move |_, _| Reply::Json(status, refusal.clone()));
+        let alice = server.enrolled_user();
+        let body = json!({ "devices": ["DEVICE"] });
+        let session = alice.with_password("POST", "delete_devices", &body).completed(&[PASSWORD]).session();
+        let code = alice.totp();
+        let last = auth(&body, &session, &code);
+        let failed = alice.request("POST", "delete_devices").json(&last).ask().expect("an answer");
+        assert_eq!(failed.status, status, "{failed}");
+        alice.post("delete_devices", &json!({ "auth": { "session": session } })).refused(400, "M_UNKNOWN");
+        alice.login_with(code).wrong_code();
+    }
+}
+
+/// A reset by mail has no access token, so nobody here knows whose it is: it changes nothing about the factor, and logs nobody in.
+#[test]
+fn r46_a_reset_by_mail_removes_nothing_and_gives_no_token() {
+    const PATH: &str = "/_matrix/client/v3/account/password";
+    let proof = json!({ "type": "m.login.email.identity", "threepid_creds": { "sid": "1", "client_secret": "s" } });
+    let reset = json!({ "new_password": "another one", "auth": proof });
+    let (_, server) = before(PATH, |_, _| Reply::Json(200, json!({})));
+    let alice = server.enrolled_user();
+    server.post("account/password", &reset).is(200).without_token();
+    alice.login_with(alice.totp()).is(200);
+    alice.login().completed(&[PASSWORD]).without_token();
+
+    let (upstream, server) = before(PATH, |_, token| {
+        Reply::Json(200, json!({ "access_token": token, "device_id": "NEW", "user_id": "@somebody:example.org" }))
+    });
+    let _alice = server.enrolled_user();
+    assert_eq!(upstream.alive().len(), 1);
+    server.post("account/password", &reset).refused(403, "M_FORBIDDEN").without_token();
+    assert!(upstream.alive().is_empty(), "it was ended");
+    assert!(server.log().contains("came through no door"), "and told");
 }

@@ -135,6 +135,21 @@ fn r55_an_administrator_requires_enrollment_of_one() {
     user.get("devices").is(200);
 }
 
+/// Whom an administrator requires it of cannot turn the last factor off, whatever the policy of the server.
+#[test]
+fn r38_who_must_enroll_keeps_the_last_factor_and_nobody_else_has_to() {
+    let Some(server) = Server::start_with(Needs::Clock) else { return };
+    let (user, other) = (server.enrolled_user(), server.enrolled_user());
+    asks(&server, &["admin", "require-enrollment", &user.name]);
+    let one = format!("account/two-factor/authenticators/{}", user.authenticator);
+    for path in ["account/two-factor", one.as_str()] {
+        user.send("DELETE", path, &json!({})).refused(403, "M_FORBIDDEN");
+    }
+    other.prove("DELETE", "account/two-factor", &json!({})).is(200);
+    asks(&server, &["admin", "require-enrollment", &user.name, "--withdraw"]);
+    user.prove("DELETE", "account/two-factor", &json!({})).is(200);
+}
+
 /// A changed file and SIGHUP, seen by somebody who follows the audit; then the same by command.
 #[test]
 fn r55_a_policy_changes_while_the_server_runs() {

@@ -145,6 +145,17 @@ fn failed(source: impl std::error::Error + Send + Sync + 'static) -> HashError {
 mod tests {
     use super::*;
 
+    /// The value is another program's (argon2-cffi): Argon2id, version 1.3, 19 MiB, two passes, one lane.
+    #[test]
+    fn r41_a_recovery_code_is_kept_as_argon2id_of_this_strength() {
+        let code = RecoveryCode::parse("0123-4567-89AB-CDEF").unwrap();
+        let salt = std::array::from_fn(|place| u8::try_from(place).unwrap());
+        let digest = digest(&code, &salt, HashParams::default()).unwrap();
+        let theirs =
+            data_encoding::HEXLOWER.decode(b"1e98eaeacc79c527b841740a85cb8efdab8aa2da59a32064bb35d7437a74098b");
+        assert!(digest == RecoveryDigest::from_bytes(theirs.unwrap().try_into().unwrap()));
+    }
+
     #[tokio::test]
     async fn one_user_never_holds_every_place_and_a_place_comes_back_when_its_job_ends() {
         let pool = HashPool::new(1, 3);

@@ -4,11 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use matrix_2fa_core::{
-    AuthSession, Flow, MockClock, Operation, Params, Seed, Stage, Timestamp, recovery::HashParams, throttle::ClientTag,
-    totp::code_at,
+    AuthSession, Flow, MockClock, Operation, Params, Proof, Seed, Stage, Timestamp, account::ChangeRefused,
+    recovery::HashParams, throttle::ClientTag, totp::code_at,
 };
 use matrix_2fa_engine::{
-    Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom, enroll::Confirmed, verify::Verdict,
+    Engine, EngineError, EngineSettings, Keyring, Origination, OsRandom, Random, change::Disable, enroll::Confirmed,
+    verify::Verdict,
 };
 use matrix_2fa_store::{AccountChange, Commit, Committed, MemoryStore, Store};
 
@@ -282,16 +283,100 @@ async fn r25_another_token_cannot_confirm() {
     assert!(!bench.engine.account(USER).await.unwrap().is_enrolled());
 }
 
+/// Remembers what it gave out.
+#[derive(Clone, Default)]
+struct Remembering(Arc<std::sync::Mutex<Vec<Vec<u8>>>>);
+
+impl Random for Remembering {
+    fn fill(&self, bytes: &mut [u8]) {
+        OsRandom.fill(bytes);
+        self.0.lock().unwrap().push(bytes.to_vec());
+    }
+}
+
+/// With the strength that ships, and a salt of which every byte is random.
+#[tokio::test]
+async fn r41_recovery_codes_are_hashed_as_it_is_promised_with_a_salt_of_128_bit() {
+    let promised = HashParams { memory_kib: 19456, passes: 2, lanes: 1 };
+    let (random, clock, settings) = (Remembering::default(), MockClock::new(START), EngineSettings::default());
+    assert_eq!(settings.hash_params, promised);
+    let store: Arc<MemoryStore> = Arc::default();
+    let keys = Keyring::ephemeral(&OsRandom);
+    let engine = Engine::new(store.clone(), keys, Arc::new(clock.clone()), Arc::new(random.clone()), settings);
+    let bench = Bench { engine: Arc::new(engine), store, clock };
+    bench.enrolled(USER).await;
+    let account = bench.engine.account(USER).await.unwrap();
+    let set = account.recovery().unwrap();
+    assert_eq!(set.params, promised);
+    assert!(random.0.lock().unwrap().contains(&set.salt.to_vec()), "all of it at once");
+}
+
+#[tokio::test]
+async fn r50_the_name_of_a_session_is_128_random_bit() {
+    let (random, clock) = (Remembering::default(), MockClock::new(START));
+    let store: Arc<MemoryStore> = Arc::default();
+    let keys = Keyring::ephemeral(&OsRandom);
+    let engine = Engine::new(store.clone(), keys, Arc::new(clock.clone()), Arc::new(random.clone()), settings());
+    let bench = Bench { engine: Arc::new(engine), store, clock };
+    let opened = bench.engine.open_session(session(&bench)).await.unwrap();
+    let drawn = random.0.lock().unwrap().clone();
+    let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert!(drawn.iter().any(|bytes| bytes.len() == 16 && hex(bytes) == opened.id), "{}", opened.id);
+}
+
+/// Who writes to the store cannot give one authenticator the secret of another.
+#[tokio::test]
+async fn r63_a_secret_copied_to_another_authenticator_of_the_user_fails_closed() {
+    let bench = Bench::new();
+    let (seed, _) = bench.enrolled(USER).await;
+    let proved = Origination { proof: Proof::SecondFactor, ..Origination::default() };
+    let begun = bench.engine.enroll(USER, &proved, TOKEN, "tablet").await.unwrap().unwrap();
+    let code = bench.code(&begun.seed);
+    let confirmed = bench.engine.confirm(USER, &proved, TOKEN, &begun.id, &code).await.unwrap();
+    assert!(matches!(confirmed, Confirmed::Yes { .. }));
+    let stored = bench.store.load(USER).await.unwrap();
+    let mut account = serde_json::to_value(&stored.account).unwrap();
+    let seeds = [0, 1].map(|place| account["authenticators"][place]["seed"].clone());
+    let [first, second] = seeds;
+    account["authenticators"][0]["seed"] = second;
+    account["authenticators"][1]["seed"] = first;
+    let account = serde_json::from_value(account).unwrap();
+    assert_ne!(account, stored.account);
+    let change = AccountChange { user: USER.to_owned(), expected: stored.version, account };
+    let commit = Commit { account: Some(change), ..Commit::default() };
+    assert_eq!(bench.store.commit(commit).await.unwrap(), Committed::Done);
+    bench.clock.advance(2 * STEP);
+    let verdict = bench.engine.verify(USER, &Origination::default(), Stage::Totp, &bench.code(&seed), Vec::new()).await;
+    assert!(matches!(verdict, Err(EngineError::Sealed)), "{verdict:?}");
+}
+
+/// Judged by what holds for this user, not by the server's policy, which is opt-in here.
+#[tokio::test]
+async fn r38_whom_an_administrator_requires_it_of_keeps_the_last_factor() {
+    let bench = Bench::new();
+    bench.enrolled(USER).await;
+    let proved = Origination { proof: Proof::SecondFactor, ..Origination::default() };
+    let id = bench.engine.account(USER).await.unwrap().authenticators()[0].id.clone();
+    bench.engine.require_enrollment(USER, "root", Duration::ZERO).await.unwrap();
+    let disabled = bench.engine.disable(USER, &proved, Disable::Everything).await.unwrap();
+    assert_eq!(disabled, Err(ChangeRefused::Required));
+    assert_eq!(bench.engine.remove(USER, &proved, &id).await.unwrap(), Err(ChangeRefused::Required));
+    assert!(bench.engine.withdraw_requirement(USER, "root").await.unwrap());
+    assert!(bench.engine.remove(USER, &proved, &id).await.unwrap().is_ok());
+}
+
 #[tokio::test]
 async fn r39_forgetting_a_user_leaves_no_trace_but_the_audit() {
     let bench = Bench::new();
     bench.enrolled(USER).await;
     let session = bench.engine.open_session(session(&bench)).await.unwrap();
     let token = bench.engine.issue_login_token(USER, None, 0, STEP).await.unwrap();
+    bench.engine.note_recovery_login(USER, "PHONE").await.unwrap();
     bench.engine.forget(USER, &Origination::default()).await.unwrap();
     assert_eq!(bench.store.load(USER).await.unwrap().account, Default::default());
     assert!(bench.engine.session(&session.id).await.unwrap().is_none());
     assert!(bench.engine.take_login_token(&token).await.unwrap().is_none());
+    assert!(!bench.engine.is_recovery_login(USER, "PHONE").await.unwrap());
 }
 
 #[tokio::test]
