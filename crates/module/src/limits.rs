@@ -73,10 +73,10 @@ enum Place {
     User(Lasting, String),
 }
 
-/// governor's view of our clock: the one that nobody sets.
 /// Counter: requests of addresses that had tried too much, answered 429.
 pub const LIMITED: &str = "matrix_2fa_address_limited_total";
 
+/// governor's view of our clock: the one that nobody sets.
 #[derive(Clone)]
 struct Elapsed(Arc<dyn Clock>);
 
