@@ -34,7 +34,7 @@ code-wait-minutes = { $count ->
 
 continue-title = Encore un pas
 continue-site = Le site { $target } sera connecté à votre compte.
-continue-app = Une application de cet appareil qui ouvre les liens « { $target } » sera connectée à votre compte.
+continue-app = Une application de cet appareil qui ouvre les liens « { $target } » sera connectée à votre compte.
 continue-to = Continuer vers { $target }
 continue-hint = Vous ne le connaissez pas ? Fermez cette page : personne ne sera connecté.
 
@@ -63,7 +63,7 @@ operation-password-logout = Changer le mot de passe et déconnecter tous les aut
 operation-deactivate = Supprimer le compte pour toujours
 operation-erase = Supprimer le compte pour toujours et effacer ses messages
 operation-signing-keys = Réinitialiser l’identité cryptographique
-operation-other = Opération « { $name } »
+operation-other = Opération « { $name } »
 
 trouble-go-on = Réessayer
 trouble-expired = Cette page n’est plus valable
