@@ -159,6 +159,17 @@ type Steps = (Vec<State>, Saw, State);
 /// The states that a user may be in after these simultaneous requests, with these answers, at this time. In any order; a request without
 /// an answer may have stopped after any of its steps.
 pub fn explain(before: &BTreeSet<State>, requests: &[(Request, Option<Saw>)], now: u64) -> BTreeSet<State> {
+    let confirms = requests.iter().any(|(request, _)| matches!(request, Request::Confirm { .. }));
+    in_any_order(before, requests, now, confirms)
+}
+
+/// `confirms`: one of all these requests confirms a factor, which outdates others that began before it (P3.15).
+fn in_any_order(
+    before: &BTreeSet<State>,
+    requests: &[(Request, Option<Saw>)],
+    now: u64,
+    confirms: bool,
+) -> BTreeSet<State> {
     if requests.is_empty() {
         return before.clone();
     }
@@ -169,13 +180,16 @@ pub fn explain(before: &BTreeSet<State>, requests: &[(Request, Option<Saw>)], no
         let mut next = BTreeSet::new();
         for state in before {
             let (midway, answer, done) = state.take(request, now);
+            if confirms {
+                next.extend(state.outdated(request, saw.as_ref(), &done));
+            }
             match &saw {
                 Some(saw) if *saw == answer => drop(next.insert(done)),
                 Some(_) => {}
                 None => next.extend([state.clone(), done].into_iter().chain(midway)),
             }
         }
-        after.extend(explain(&next, &rest, now));
+        after.extend(in_any_order(&next, &rest, now, confirms));
     }
     after
 }
@@ -194,7 +208,16 @@ impl State {
                 next.pending = Some(Pending { seed: fresh, fails: 0, began_at: now });
                 Saw::Done
             }
-            Request::Confirm { seed, code, fresh } => next.confirm(seed, code, fresh, now),
+            Request::Confirm { seed, code, fresh } => {
+                let saw = next.confirm(seed, code, fresh, now);
+                if saw == Saw::Done && self.factor.is_none() {
+                    // Another step, before the answer: what was opened without the first factor ends (P3.15).
+                    let counts = next.clone();
+                    next.sessions.clear();
+                    return (vec![counts], saw, next);
+                }
+                saw
+            }
             Request::Login { .. } if self.factor.is_none() => next.log_in(),
             Request::Login { fresh } => next.open(fresh, Purpose::Login, now),
             Request::Open { .. } if self.factor.is_none() => Saw::Bad,
@@ -221,6 +244,19 @@ impl State {
             }
         };
         (Vec::new(), saw, next)
+    }
+
+    /// What else may become of a request that a first factor overtakes: the session that it opens is dead, or it is refused.
+    fn outdated(&self, request: Request, saw: Option<&Saw>, done: &Self) -> Option<Self> {
+        match (request, saw) {
+            (Request::Login { .. }, Some(Saw::Refused)) => Some(self.clone()),
+            (Request::Begin { .. }, Some(Saw::Refused)) => Some(Self { pending: None, ..self.clone() }),
+            (Request::Login { fresh } | Request::Open { fresh, .. }, Some(Saw::Wrong | Saw::GoOn { .. })) => {
+                let mut dead = done.clone();
+                dead.sessions.remove(&fresh).map(|_| dead)
+            }
+            _ => None,
+        }
     }
 
     /// Drops what nobody can see any more, so that states which differ in nothing else become one: what time has ended, and what was made by
