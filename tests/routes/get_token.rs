@@ -50,7 +50,7 @@ fn a_login_token_dies_soon() {
 
 /// A token that is older than the factor opens nothing, not even with a code.
 #[test]
-fn r48_a_token_made_before_the_factor_is_challenged() {
+fn r48_a_token_made_before_the_factor_opens_nothing() {
     let user = Server::start().user();
     let token = user.with_password("POST", PATH, &json!({})).is(200).string("login_token");
     let user = user.enroll();
